@@ -1,0 +1,132 @@
+/// Bounds of the times that hold a request or a stop.
+private let deadlines: ClosedRange<Duration> = .milliseconds(10) ... .seconds(3600)
+
+extension GatewayConfig.Server {
+    init(_ reader: SectionReader) {
+        let fallback = Self()
+        listen = reader.listenAddresses("listen", default: fallback.listen)
+        name = reader.value("name", default: fallback.name, expected: nameExpectation) { text, _ in
+            text.utf8.count <= 253 && text.utf8.allSatisfy(isHostNameByte) ? text : nil
+        }
+        trustedProxies = reader.values(
+            "trusted_proxies",
+            default: fallback.trustedProxies,
+            expected: "an address range such as \"10.0.0.0/8\" or \"2001:db8::/32\""
+        ) { text, _ in AddressRange(text) }
+        firstByteDeadline = reader.firstByteDeadline(default: fallback.firstByteDeadline)
+        drainDeadline = reader.duration(
+            "drain_deadline",
+            default: fallback.drainDeadline,
+            in: .zero ... .seconds(24 * 3600)
+        )
+    }
+}
+
+extension GatewayConfig.Admin {
+    /// - Parameter dataListeners: what `listen` must not be one of.
+    init(_ reader: SectionReader, dataListeners: [ListenAddress], files: any ConfigFiles) {
+        let fallback = Self()
+        listen = reader.value("listen", default: fallback.listen, expected: ListenAddress.expectation) { text, origin in
+            ListenAddress(text) { reader.contents.bases.absolutePath($0, from: origin) }
+        }
+        if dataListeners.contains(where: { $0.clashes(with: listen) }) {
+            reader.fail("listen", found: "\(listen) is in server.listen too", expected: "an address of its own")
+        }
+        tokenFile = reader.optionalPath("token_file")
+        if let tokenFile {
+            Self.checkToken(tokenFile, reader, files)
+        } else if !listen.isLocal {
+            reader.fail(
+                "token_file",
+                found: "missing, and \(listen) is open to other machines",
+                expected: "a file with the admin token"
+            )
+        }
+    }
+
+    private static func checkToken(_ path: String, _ reader: SectionReader, _ files: any ConfigFiles) {
+        let expected = "a file with the admin token that only its owner and group can read"
+        do {
+            let file = try files.read(path, limit: 65536)
+            if file.isWorldReadable {
+                reader.fail(
+                    "token_file",
+                    found: "\(quotedForMessage(path)) can be read by everybody",
+                    expected: expected
+                )
+            } else if file.bytes.isEmpty {
+                reader.fail("token_file", found: "\(quotedForMessage(path)) is empty", expected: expected)
+            }
+        } catch {
+            reader.fail("token_file", found: "\(quotedForMessage(path)) \(error)", expected: expected)
+        }
+    }
+}
+
+extension GatewayConfig.Limits {
+    init(_ reader: SectionReader) {
+        connections = reader.integer("connections", default: Self().connections, in: 1...1_000_000)
+        reader.unavailable("resolve_per_ip")
+    }
+}
+
+extension GatewayConfig.Log {
+    init(_ reader: SectionReader) {
+        let fallback = Self()
+        level = reader.choice("level", default: fallback.level)
+        format = reader.choice("format", default: fallback.format)
+        slowRequest = reader.duration("slow_request", default: fallback.slowRequest, in: .zero ... .seconds(3600))
+        access = reader.value(
+            "access",
+            default: fallback.access,
+            expected: "\"-\" for standard output, \"\" for none, or the path of a file"
+        ) { text, origin in
+            switch text {
+            case "-": .standardOutput
+            case "": .off
+            case _ where text.utf8.contains(0): nil
+            default: .file(reader.contents.bases.absolutePath(text, from: origin))
+            }
+        }
+    }
+}
+
+private let nameExpectation = "letters, digits, dots, dashes and underscores, or \"\" for the name of the host"
+
+extension SectionReader {
+    func firstByteDeadline(default fallback: Duration) -> Duration {
+        duration("first_byte_deadline", default: fallback, in: deadlines)
+    }
+
+    /// At least one address, none twice.
+    fileprivate func listenAddresses(_ key: String, default fallback: [ListenAddress]) -> [ListenAddress] {
+        let addresses = values(key, default: fallback, expected: ListenAddress.expectation) { text, origin in
+            ListenAddress(text) { contents.bases.absolutePath($0, from: origin) }
+        }
+        var seen: Set<ListenAddress> = []
+        for address in addresses where !seen.insert(address).inserted && address.clashes(with: address) {
+            fail(key, found: "\(address) is there twice", expected: "each address once")
+        }
+        guard !addresses.isEmpty else {
+            fail(key, found: "found no address", expected: "at least one, such as \"127.0.0.1:8080\"")
+            return fallback
+        }
+        return addresses
+    }
+
+    /// A path, where an empty string means none.
+    fileprivate func optionalPath(_ key: String) -> String? {
+        let path = read(key, default: "", literal: quotedForTOML) { value in
+            guard let text = value.text, !text.utf8.contains(0) else { return .expected("a path, or \"\" for none") }
+            return .value(text.isEmpty ? "" : self.contents.bases.absolutePath(text, from: value.origin))
+        }
+        return path.isEmpty ? nil : path
+    }
+}
+
+extension ListenAddress {
+    /// Whether both cannot be listened on at once. Port 0 is a different port each time.
+    fileprivate func clashes(with other: ListenAddress) -> Bool {
+        if case .tcp(_, 0) = self { false } else { self == other }
+    }
+}

@@ -1,0 +1,93 @@
+/// What the main file says, in the gateway's own types. `GatewayConfig()` is the built-in configuration.
+package struct GatewayConfig: Sendable {
+    package var server = Server()
+    package var admin = Admin()
+    package var limits = Limits()
+    package var log = Log()
+    /// Absolute, once loaded.
+    package var pluginsDirectory = "plugins.d"
+    /// Those of the main file, then those of the plugins directory, each in byte order of their names.
+    package var sources: [SourceConfig] = []
+
+    package init() {}
+
+    /// `[server]`: the data listener.
+    package struct Server: Sendable, Equatable {
+        /// At least one.
+        package var listen: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 8080)]
+        /// The node's name in Cache-Status, Via and logs; empty means the host's name.
+        package var name = ""
+        /// Whose word is taken for the address of a client.
+        package var trustedProxies: [AddressRange] = []
+        /// From the request head to the first byte, everything included.
+        package var firstByteDeadline: Duration = .seconds(20)
+        /// How long open bodies may go on after a stop was asked for.
+        package var drainDeadline: Duration = .seconds(60)
+
+        package init() {}
+    }
+
+    /// `[admin]`: health, metrics and the admin interface.
+    package struct Admin: Sendable, Equatable {
+        package var listen: ListenAddress = .tcp(host: "127.0.0.1", port: 9080)
+        /// The absolute path of the file with the token. Always there if `listen` is open to other machines.
+        package var tokenFile: String?
+
+        package init() {}
+    }
+
+    /// `[limits]`
+    package struct Limits: Sendable, Equatable {
+        /// The most connections to the data listener at a time.
+        package var connections = 4000
+
+        package init() {}
+    }
+
+    /// `[log]`
+    package struct Log: Sendable, Equatable {
+        package enum Level: String, Sendable, CaseIterable {
+            case trace
+            case debug
+            case info
+            case notice
+            case warning
+            case error
+            case critical
+        }
+
+        package enum Format: String, Sendable, CaseIterable {
+            /// Text on a terminal, JSON elsewhere.
+            case auto
+            case text
+            case json
+        }
+
+        /// Where the line of each request goes.
+        package enum Access: Sendable, Hashable {
+            case standardOutput
+            case off
+            /// An absolute path.
+            case file(String)
+        }
+
+        package var level = Level.info
+        package var format = Format.auto
+        /// A request that waited longer than this for its first byte and its source is worth a warning.
+        package var slowRequest: Duration = .seconds(1)
+        package var access = Access.standardOutput
+
+        package init() {}
+    }
+}
+
+extension GatewayConfig.Log.Access: CustomStringConvertible {
+    /// As configuration writes it.
+    package var description: String {
+        switch self {
+        case .standardOutput: "-"
+        case .off: ""
+        case .file(let path): path
+        }
+    }
+}
