@@ -17,14 +17,54 @@ let package = Package(
     name: "media-gateway",
     platforms: [.macOS(.v15)],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
+        .target(
+            name: "SourcePlugins",
+            dependencies: [
+                "CLinux",
+                "Config",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: swiftSettings + memberImportVisibility
+        ),
         .target(name: "Config", dependencies: ["CTOML"], swiftSettings: swiftSettings + memberImportVisibility),
         .target(name: "CTOML"),
+        .target(name: "CLinux"),
+        .target(
+            name: "SourceContract",
+            dependencies: [
+                "Config",
+                "SourcePlugins",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/SourceContract",
+            swiftSettings: swiftSettings + memberImportVisibility
+        ),
         .testTarget(
             name: "ConfigTests",
             dependencies: ["Config"],
             exclude: ["Fixtures"],
+            swiftSettings: swiftSettings + memberImportVisibility
+        ),
+        .testTarget(
+            name: "SourcePluginsTests",
+            dependencies: [
+                "Config",
+                "SourceContract",
+                "SourcePlugins",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: swiftSettings + memberImportVisibility
         ),
     ],

@@ -1,0 +1,125 @@
+import CLinux
+import Glibc
+import NIOCore
+import NIOPosix
+
+/// An open file.
+///
+/// The descriptor stays with the file that was opened: one that is renamed over or deleted is read on to its end.
+///
+/// A file that is written to while it is open is no longer the revision that was opened. After each piece the file is
+/// looked at again, and if anything moved the piece is dropped and the read fails with `changed`.
+///
+/// One that was written to within 2 s before it was opened is likely to be written to again: a recording, a download.
+/// It is an object of the size it had at that moment and has no revision, so no bytes of it are ever joined with those
+/// of another read. Its reads ask only that the file still reaches to the end of the piece, which lets the part that
+/// is there be played while the file grows. A writer that pauses for longer makes such a file an ordinary one, whose
+/// reads fail when it goes on; the next `open` then finds a growing file.
+final class DiskObject: MediaObject {
+    let info: ObjectInfo
+    let pool: NIOThreadPool
+    let buffers: PieceBuffers
+    private let descriptor: Int32
+    private let opened: FileState
+    /// Whether nothing but the blocks of the file can make a call wait.
+    private let isLocal: Bool
+
+    /// - Parameter fileSystem: where the file is.
+    /// - Throws: ``SourceError`` `notFound` if `descriptor` is not of a regular file with content of its own.
+    init(
+        _ descriptor: consuming Descriptor,
+        on fileSystem: FileSystem,
+        now: Timestamp,
+        pool: NIOThreadPool,
+        buffers: PieceBuffers
+    ) throws {
+        do throws(SystemCallFailure) {
+            opened = try FileState(of: descriptor.rawValue)
+        } catch {
+            throw SourceError(error)
+        }
+        guard opened.isRegularFile, fileSystem != .kernel else {
+            throw SourceError(.notFound, "there is no such file")
+        }
+        isLocal = fileSystem == .local
+        info = ObjectInfo(
+            size: opened.size,
+            revision: opened.isSettled(at: now) ? opened.revision : nil,
+            lastModified: opened.modified,
+            validity: .recheck(after: .seconds(1))
+        )
+        self.pool = pool
+        self.buffers = buffers
+        self.descriptor = descriptor.release()
+    }
+
+    /// The last close of a deleted file gives its blocks back, which takes long for a large file, and on a network
+    /// file system it may wait for the server. Such files are closed on the pool, since the last reference may go on an
+    /// event loop.
+    deinit {
+        if isLocal, let state = try? FileState(of: descriptor), state.links > 0 {
+            close(descriptor)
+        } else {
+            pool.submit { [descriptor] _ in close(descriptor) }
+        }
+    }
+
+    func read(_ range: Range<Int64>) async throws -> ByteStream {
+        precondition(range.lowerBound >= 0 && range.upperBound <= opened.size, "the range lies outside the object")
+        let reader = DiskReader(self, range)
+        try await reader.prepare()
+        return ByteStream { try await reader.next() }
+    }
+
+    /// Reads `range` into the empty `buffer` if that needs no waiting for a disk. Does not block.
+    ///
+    /// - Returns: whether `buffer` has all of it; if not, it has what was cached at the start of `range`.
+    /// - Throws: ``SourceError``.
+    func readCached(_ range: Range<Int64>, into buffer: inout ByteBuffer) throws -> Bool {
+        guard isLocal else { return false }
+        let length = Int(range.upperBound - range.lowerBound)
+        let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { bytes in
+            max(Int(clinux_pread_cached(descriptor, bytes.baseAddress, UInt64(length), range.lowerBound)), 0)
+        }
+        guard count == length else { return false }
+        try checkUnchanged(upTo: range.upperBound)
+        return true
+    }
+
+    /// Reads what `buffer` lacks of `range`. Blocks.
+    ///
+    /// - Throws: ``SourceError``.
+    func readRest(of range: Range<Int64>, into buffer: inout ByteBuffer) throws {
+        do {
+            while buffer.readableBytes < range.upperBound - range.lowerBound {
+                let offset = range.lowerBound + Int64(buffer.readableBytes)
+                let rest = Int(range.upperBound - offset)
+                let count = try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: rest) { bytes in
+                    try retryingInterrupts("pread") { pread(descriptor, bytes.baseAddress, rest, off_t(offset)) }
+                }
+                guard count > 0 else { throw changed }
+            }
+        } catch let failure as SystemCallFailure {
+            throw SourceError(failure)
+        }
+        try checkUnchanged(upTo: range.upperBound)
+    }
+
+    private func checkUnchanged(upTo end: Int64) throws {
+        let current: FileState
+        do throws(SystemCallFailure) {
+            current = try FileState(of: descriptor)
+        } catch {
+            throw SourceError(error)
+        }
+        let isIntact =
+            info.revision == nil
+            ? current.isSameFile(as: opened) && current.size >= end
+            : current.hasContent(of: opened)
+        guard isIntact else { throw changed }
+    }
+
+    private var changed: SourceError {
+        SourceError(.changed, "the file changed while it was read")
+    }
+}

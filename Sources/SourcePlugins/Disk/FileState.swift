@@ -1,0 +1,82 @@
+import Glibc
+
+/// What `fstat(2)` says of a file.
+struct FileState: Sendable, Hashable {
+    let size: Int64
+    /// When the content was last written.
+    let modified: Timestamp
+    /// When the content or anything else about the file last changed.
+    let changed: Timestamp
+    let device: UInt64
+    let inode: UInt64
+    let links: UInt64
+    let mode: UInt32
+    let owner: UInt32
+    let group: UInt32
+
+    init(of descriptor: Int32) throws(SystemCallFailure) {
+        var status = stat()
+        _ = try retryingInterrupts("fstat") { fstat(descriptor, &status) }
+        self.init(status)
+    }
+
+    init(_ status: stat) {
+        size = Int64(status.st_size)
+        modified = Timestamp(status.st_mtim)
+        changed = Timestamp(status.st_ctim)
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        links = UInt64(status.st_nlink)
+        mode = UInt32(status.st_mode)
+        owner = UInt32(status.st_uid)
+        group = UInt32(status.st_gid)
+    }
+
+    var isRegularFile: Bool { mode & S_IFMT == S_IFREG }
+    var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
+    var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
+
+    /// Whether `self` is of the same file as `earlier`, and no byte was written in between.
+    ///
+    /// A change time that moved alone means that somebody wrote and then set the modification time back. It also
+    /// moves when the file is renamed over, deleted, or given other permissions, which leaves the bytes as they were
+    /// and shows in the other fields.
+    func hasContent(of earlier: FileState) -> Bool {
+        guard isSameFile(as: earlier), size == earlier.size, modified == earlier.modified else { return false }
+        return changed == earlier.changed || links != earlier.links || mode != earlier.mode
+            || owner != earlier.owner || group != earlier.group
+    }
+
+    func isSameFile(as other: FileState) -> Bool {
+        device == other.device && inode == other.inode
+    }
+
+    /// Whether the last write is so long ago, seen from `now`, that the next one will be stamped differently.
+    ///
+    /// File systems stamp in steps of up to 2 s, so that two writes right after one another can look like one. A time
+    /// in the future is as good as one in the past: a write would change it.
+    func isSettled(at now: Timestamp) -> Bool {
+        let (age, overflow) = now.nanoseconds.subtractingReportingOverflow(modified.nanoseconds)
+        return overflow || age.magnitude >= Self.settlingNanoseconds
+    }
+
+    private static let settlingNanoseconds: UInt64 = 2_000_000_000
+
+    /// The strong validator of a settled file: modification time and size, which a copy that keeps times has as well.
+    var revision: Revision? {
+        Revision("\(String(modified.nanoseconds, radix: 16))-\(String(size, radix: 16))")
+    }
+}
+
+extension Timestamp {
+    init(_ time: timespec) {
+        self.init(seconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec))
+    }
+
+    /// The time of the clock on the wall.
+    static func now() -> Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(time)
+    }
+}
