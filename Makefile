@@ -1,0 +1,39 @@
+# What each target does is said by `make help`.
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test check lint format acceptance bench
+
+# One configuration for running and testing, so that one build serves both.
+CONFIGURATION ?= release
+SWIFT_FLAGS := -c $(CONFIGURATION) --explicit-target-dependency-import-check error
+CONFIG ?= config.toml
+SWIFT_FOLDERS := Package.swift Sources Tests
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Installs the packages the build needs, or says which
+	@scripts/setup.sh
+
+build: setup ## Builds the gateway
+	swift build $(SWIFT_FLAGS) --product media-gateway
+
+run: build ## Builds, puts sample media in place if there is none, and serves
+	@scripts/sample-media.sh media
+	.build/$(CONFIGURATION)/media-gateway serve --config $(CONFIG)
+
+test: setup ## Builds and passes every test
+	swift test $(SWIFT_FLAGS)
+
+lint: ## The format of all Swift code
+	swift format lint --strict --recursive --parallel $(SWIFT_FOLDERS)
+
+format: ## Formats all Swift code
+	swift format --in-place --recursive --parallel $(SWIFT_FOLDERS)
+
+check: lint test ## What CI runs
+
+acceptance: build ## Every promise at full counts, with PASS or FAIL and the figure for each
+	python3 Tests/Acceptance/run.py
+
+bench: build ## CPU and memory beside nginx
+	python3 Benchmarks/bench.py

@@ -1,0 +1,103 @@
+import HTTPTypes
+import Hummingbird
+package import Logging
+import NIOCore
+
+/// What the admin listener answers: health, metrics, and the configuration in force.
+package struct AdminDispatcher: RequestDispatcher {
+    private let access: AdminAccess
+    private let responder: any HTTPResponder<GatewayRequestContext>
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - configuration: the effective configuration as TOML, without secrets.
+    ///   - readiness: `nil` while the gateway serves, else why it does not.
+    package init(
+        access: AdminAccess,
+        metrics: PrometheusRegistry,
+        configuration: String,
+        readiness: @escaping @Sendable () -> String?,
+        logger: Logger
+    ) {
+        self.access = access
+        self.logger = logger
+        let router = Router(context: GatewayRequestContext.self)
+        router.get("/") { _, _ in Self.text("media-gateway admin: /healthz /readyz /metrics /admin/v1/config\n") }
+        router.get("/healthz") { _, _ in Self.text("ok\n") }
+        router.get("/readyz") { _, _ in
+            let reason = readiness()
+            return Self.text(reason.map { "\($0)\n" } ?? "ready\n", status: reason == nil ? .ok : .serviceUnavailable)
+        }
+        router.get("/metrics") { _, _ in Self.text(metrics.page(), type: PrometheusRegistry.contentType) }
+        router.get("/admin/v1/config") { _, _ in Self.text(configuration, type: "application/toml; charset=utf-8") }
+        router.get("/**") { _, _ -> Response in throw RequestProblem.notFound }
+        self.responder = router.buildResponder()
+    }
+
+    package func dispatch(_ request: GatewayRequest) -> Dispatch {
+        let route = Self.route(of: request.path)
+        if let problem = access.refuse(request, needsToken: route == .admin) {
+            return .refuse(problem, route: route, source: "")
+        }
+        guard request.head.method != .options else {
+            return .refuse(.methodNotAllowed("OPTIONS"), route: route, source: "")
+        }
+        let (responder, logger) = (responder, logger)
+        let operation = Dispatch.Operation(route: route, source: "", firstByteDeadline: .seconds(20)) { exchange in
+            try await exchange.forward(to: responder, logger: logger)
+        }
+        return .run(operation)
+    }
+
+    private static func route(of path: Substring) -> Route {
+        switch path {
+        case "/healthz", "/readyz": .health
+        case "/metrics": .metrics
+        default: .admin
+        }
+    }
+
+    private static func text(
+        _ text: String,
+        type: String = "text/plain; charset=utf-8",
+        status: HTTPResponse.Status = .ok
+    ) -> Response {
+        let headers: HTTPFields = [.contentType: type, .cacheControl: "no-store", .xContentTypeOptions: "nosniff"]
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+}
+
+/// Who may use the admin listener.
+package struct AdminAccess: Sendable {
+    private let token: [UInt8]?
+    private let hosts: Set<String>?
+
+    /// - Parameters:
+    ///   - token: what `Authorization: Bearer` must carry; `nil` on a listener that only this machine reaches.
+    ///   - hosts: the names that a `Host` field may have, in lower case, so that no page can reach the listener by
+    ///     rebinding its own name (CVE-2018-5702); `nil` for a Unix socket.
+    package init(token: [UInt8]?, hosts: Set<String>?) {
+        self.token = token
+        self.hosts = hosts
+    }
+
+    func refuse(_ request: GatewayRequest, needsToken: Bool) -> RequestProblem? {
+        if let hosts {
+            guard let host = request.head.fields[.host].flatMap({ HostAuthority($0) }), hosts.contains(host.host) else {
+                return RequestProblem(421, .badHost, "the admin listener does not answer to this host name")
+            }
+        }
+        guard needsToken, let token else { return nil }
+        let credentials = request.head.fields[.authorization] ?? ""
+        guard credentials.lowercased().hasPrefix("bearer "), isEqual(Array(credentials.utf8.dropFirst(7)), token) else {
+            return RequestProblem(401, .forbidden, "this needs the admin token as Authorization: Bearer")
+        }
+        return nil
+    }
+
+    /// In a time that does not depend on where the two differ.
+    private func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+        guard left.count == right.count else { return false }
+        return zip(left, right).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
+    }
+}

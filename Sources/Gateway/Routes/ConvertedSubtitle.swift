@@ -1,0 +1,57 @@
+import NIOCore
+import SourcePlugins
+
+/// A SubRip file given as WebVTT, the only subtitles that browsers show.
+struct ConvertedSubtitle {
+    let source: any MediaSource
+    /// The SubRip file.
+    let path: MediaPath
+
+    /// - Throws: `missing` if there is no SubRip file either.
+    func respond(to exchange: Exchange, missing: SourceError) async throws {
+        let object: any MediaObject
+        do {
+            object = try await source.open(path)
+        } catch let error as SourceError where error.code == .notFound {
+            throw missing
+        }
+        let (bytes, info) = (try await read(object), object.info)
+        guard let converted = SubtitleConverter.webVTT(fromSubRip: bytes) else {
+            throw SourceError(.unavailable, "the subtitle file cannot be read as SubRip")
+        }
+        let body = ByteBuffer(bytes: converted)
+        var head = ResponseHead(status: 200, framing: .length(Int64(body.readableBytes)))
+        if let revision = info.revision.flatMap({ Revision("\($0)-vtt") }) {
+            head.add("ETag", "\"\(revision)\"")
+            let fields = exchange.request.head.fields
+            let derived = ObjectInfo(
+                size: Int64(body.readableBytes),
+                revision: revision,
+                lastModified: info.lastModified,
+                validity: info.validity
+            )
+            if fields.preconditions.evaluate(derived) == .notModified {
+                head.status = 304
+                head.framing = .none
+                try await exchange.respond(head)
+                return
+            }
+        }
+        head.add("Content-Type", "text/vtt; charset=utf-8")
+        head.add("Cache-Control", "no-cache")
+        head.add("X-Content-Type-Options", "nosniff")
+        try await exchange.respond(head, body: body)
+    }
+
+    private func read(_ object: any MediaObject) async throws -> [UInt8] {
+        let limit = Int64(SubtitleConverter.inputLimit)
+        guard let size = object.info.size, size <= limit else {
+            throw SourceError(.unavailable, "the subtitle file is too large to be converted")
+        }
+        guard size > 0 else { return [] }
+        var bytes: [UInt8] = []
+        let stream = try await object.read(0..<size)
+        while let buffer = try await stream.next() { bytes.append(contentsOf: buffer.readableBytesView) }
+        return bytes
+    }
+}

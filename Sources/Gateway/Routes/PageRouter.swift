@@ -1,0 +1,209 @@
+import HTTPTypes
+import Hummingbird
+package import Logging
+import NIOCore
+import SourcePlugins
+
+/// Everything on the data listener that is not bytes of media, through Hummingbird's router: the landing page, listings,
+/// players, playlists and converted subtitles.
+package struct PageRouter: Sendable {
+    private let sources: SourceTable
+    private let facts: @Sendable () -> [LandingPage.Fact]
+    private let pluginsDirectory: String
+    private let responder: any HTTPResponder<GatewayRequestContext>
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - facts: what the landing page says of the running gateway.
+    ///   - pluginsDirectory: as the operator knows it.
+    package init(
+        sources: SourceTable,
+        facts: @escaping @Sendable () -> [LandingPage.Fact],
+        pluginsDirectory: String,
+        logger: Logger
+    ) {
+        self.sources = sources
+        self.facts = facts
+        self.pluginsDirectory = pluginsDirectory
+        self.logger = logger
+        let mounts = MountPages(sources: sources)
+        let landing = LandingPages(sources: sources, facts: facts, pluginsDirectory: pluginsDirectory)
+        let router = Router(context: GatewayRequestContext.self)
+        router.get("/") { _, _ in await landing.respond() }
+        router.get("/**") { _, context in try await mounts.respond(to: context.request) }
+        self.responder = router.buildResponder()
+    }
+
+    func respond(to exchange: Exchange) async throws {
+        try await exchange.forward(to: responder, logger: logger)
+    }
+
+    /// Answers for a path that names no object but may stand for one: a directory without its slash is redirected, a
+    /// `.vtt` is made from the `.srt` of the same name.
+    ///
+    /// - Throws: `error` if it stands for nothing.
+    func respondInPlaceOfMissing(
+        _ path: MediaPath,
+        of entry: SourceTable.Entry,
+        error: SourceError,
+        to exchange: Exchange
+    ) async throws {
+        guard let source = entry.listing else { throw error }
+        if let subRip = SubtitleTrack.subRip(behind: path), case .enabled(let media) = entry.state {
+            try await ConvertedSubtitle(source: media, path: subRip).respond(to: exchange, missing: error)
+            return
+        }
+        guard (try? await source.list(path.asDirectory)) != nil else { throw error }
+        let location = MountAddress(entry.mount).url(path.asDirectory)
+        let query = exchange.request.query.map { "?\($0)" } ?? ""
+        try await exchange.respond(DataDispatcher.redirect(to: location + query))
+    }
+}
+
+/// `/`.
+private struct LandingPages: Sendable {
+    let sources: SourceTable
+    let facts: @Sendable () -> [LandingPage.Fact]
+    let pluginsDirectory: String
+
+    func respond() async -> Response {
+        var listings: [Listing] = []
+        for entry in sources.entries {
+            // A source that cannot list just now is still named on the page.
+            guard let source = entry.listing, let entries = try? await source.list(.root) else { continue }
+            listings.append(Listing(entries, mount: MountAddress(entry.mount), path: .root))
+        }
+        let shown = sources.entries.map { entry in
+            LandingPage.Source(
+                name: entry.name,
+                kind: entry.kind,
+                mount: MountAddress(entry.mount),
+                state: state(of: entry)
+            )
+        }
+        let landing = LandingPage(
+            sources: shown.sorted { $0.name < $1.name },
+            listings: listings,
+            facts: facts(),
+            pluginDirectory: pluginsDirectory
+        )
+        return Response(page: landing.page())
+    }
+
+    private func state(of entry: SourceTable.Entry) -> LandingPage.Source.State {
+        switch entry.state {
+        case .disabled(let file, let key): .off(file: file, key: "\(key) = true")
+        case .enabled: sources.failure(of: entry.name).map { .down(reason: $0) } ?? .on
+        }
+    }
+}
+
+/// Listings, players and playlists below a mount.
+private struct MountPages: Sendable {
+    let sources: SourceTable
+
+    func respond(to request: GatewayRequest) async throws -> Response {
+        guard let (entry, rest) = sources.resolve(request.path) else { throw RequestProblem.notFound }
+        guard let source = entry.listing else {
+            throw RequestProblem(404, .notFound, "the source \(entry.name) does not list what it has")
+        }
+        let path = try MediaPath(percentEncoded: rest.utf8)
+        guard let directory = path.isDirectory ? path : path.parent else { throw RequestProblem.notFound }
+        let entries = try await source.list(directory)
+        let listing = Listing(entries, mount: MountAddress(entry.mount), path: directory)
+        let format = PageFormat(request)
+        return path.isDirectory
+            ? try directoryResponse(listing, format, request)
+            : try fileResponse(path, listing, format, request)
+    }
+
+    private func directoryResponse(
+        _ listing: Listing,
+        _ format: PageFormat,
+        _ request: GatewayRequest
+    ) throws -> Response {
+        switch format {
+        case .page: Response(page: listing.page())
+        case .json: Response(json: listing.json())
+        case .playlist: try Response(playlist: listing.playlist(base: base(of: request)), for: listing.path)
+        }
+    }
+
+    private func fileResponse(
+        _ path: MediaPath,
+        _ listing: Listing,
+        _ format: PageFormat,
+        _ request: GatewayRequest
+    ) throws -> Response {
+        guard let name = path.name, let item = listing.playable.first(where: { $0.entry.name == name }) else {
+            throw RequestProblem(404, .notFound, "there is no such file that can be played")
+        }
+        if format == .playlist {
+            let item = Playlist.Item(item.path, mount: listing.mount, subtitles: item.subtitles)
+            return try Response(playlist: Playlist([item], base: base(of: request)), for: path)
+        }
+        guard let player = listing.player(for: name) else { throw RequestProblem.notFound }
+        return Response(page: player.page())
+    }
+
+    private func base(of request: GatewayRequest) throws -> BaseURL {
+        guard let host = request.head.fields[.host], let base = BaseURL(.http, authority: host) else {
+            throw RequestProblem(400, .badHost, "a playlist needs whole URLs, and the request has no Host field")
+        }
+        return base
+    }
+}
+
+/// How a client wants to read a page.
+private enum PageFormat {
+    case page
+    case json
+    case playlist
+
+    /// `?format=` decides, else `Accept`.
+    init(_ request: GatewayRequest) {
+        let parameters = request.query?.split(separator: "&") ?? []
+        if parameters.contains("format=m3u") {
+            self = .playlist
+        } else if parameters.contains("format=json") {
+            self = .json
+        } else if parameters.contains("format=html") || AcceptHeader.prefersHTML(request.head.fields[.accept]) {
+            self = .page
+        } else {
+            self = .json
+        }
+    }
+}
+
+extension MediaPath {
+    fileprivate var asDirectory: MediaPath {
+        guard let name, let parent else { return self }
+        return parent.appending(name, isDirectory: true)
+    }
+}
+
+extension Response {
+    fileprivate init(page: Page) {
+        var headers: HTTPFields = [.contentType: Page.contentType, .cacheControl: "no-store"]
+        headers[.contentSecurityPolicy] = Page.contentSecurityPolicy
+        headers[.xContentTypeOptions] = "nosniff"
+        headers[.vary] = "Accept"
+        self.init(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: page.markup)))
+    }
+
+    fileprivate init(json: [UInt8]) {
+        let headers: HTTPFields = [
+            .contentType: JSONBody.mediaType, .cacheControl: "no-store", .vary: "Accept",
+        ]
+        self.init(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: json)))
+    }
+
+    fileprivate init(playlist: Playlist, for path: MediaPath) {
+        var headers: HTTPFields = [.contentType: Playlist.mediaType, .cacheControl: "no-store"]
+        if let name = Playlist.name(for: path) {
+            headers[.contentDisposition] = ContentDisposition(.inline, name: name).value
+        }
+        let body = ResponseBody(byteBuffer: ByteBuffer(string: playlist.text))
+        self.init(status: .ok, headers: headers, body: body)
+    }
+}

@@ -1,0 +1,246 @@
+import Logging
+import NIOCore
+import SourcePlugins
+
+// What an `Exchange` does to its connection.
+extension ConnectionHandler {
+    /// The transfer of that id, if the connection is still at it.
+    private func transfer(_ id: UInt64) throws -> Transfer {
+        guard case .answering(let transfer) = state, transfer.id == id else { throw CancellationError() }
+        return transfer
+    }
+
+    func markResolved(transferID: UInt64) throws {
+        var transfer = try transfer(transferID)
+        if let context { transfer.stages.mark(.resolved, at: context.eventLoop.now.nanoseconds) }
+        state = .answering(transfer)
+    }
+
+    func isStarted(transferID: UInt64) throws -> Bool {
+        let transfer = try transfer(transferID)
+        return transfer.isHeadWritten || transfer.pendingHead != nil
+    }
+
+    func start(_ head: ResponseHead, transferID: UInt64) throws {
+        var transfer = try transfer(transferID)
+        precondition(!transfer.isHeadWritten && transfer.pendingHead == nil, "an answer has one head")
+        transfer.status = head.status
+        transfer.pendingHead = head
+        switch head.framing {
+        case .length(let length):
+            transfer.remaining = length
+        case .none:
+            transfer.remaining = 0
+        case .chunked where transfer.request.head.minorVersion >= 1:
+            transfer.isChunked = transfer.hasBody
+        case .chunked, .untilClose:
+            transfer.isKeepAlive = false
+            transfer.pendingHead?.framing = .untilClose
+        }
+        state = .answering(transfer)
+    }
+
+    /// - Returns: whether the kernel has all of it.
+    func write(_ bytes: ByteBuffer, fromSource: Bool, transferID: UInt64) throws -> Bool {
+        var transfer = try transfer(transferID)
+        guard let context else { throw CancellationError() }
+        let count = Int64(bytes.readableBytes)
+        guard transfer.hasBody, count > 0 else { return true }
+        if let remaining = transfer.remaining {
+            guard count <= remaining else { throw BodyLengthError.tooLong }
+            transfer.remaining = remaining - count
+        }
+        if fromSource { transfer.stages.mark(.sourceByte, at: context.eventLoop.now.nanoseconds) }
+        transfer.sourceWaitEnds(at: context.eventLoop.now)
+        writeHead(of: &transfer, context)
+        if transfer.isChunked {
+            var frame = context.channel.allocator.buffer(capacity: 20)
+            frame.writeString(String(count, radix: 16) + "\r\n")
+            context.write(wrapOutboundOut(frame), promise: nil)
+        }
+        transfer.bodyBytes += count
+        if fromSource { transfer.sourceBytes += count }
+        context.write(wrapOutboundOut(bytes), promise: nil)
+        if transfer.isChunked { context.write(wrapOutboundOut(ByteBuffer(staticString: "\r\n")), promise: nil) }
+        return flush(transfer, context)
+    }
+
+    /// - Returns: whether the kernel has all of the answer.
+    func finishBody(transferID: UInt64) throws -> Bool {
+        var transfer = try transfer(transferID)
+        guard let context else { throw CancellationError() }
+        if transfer.hasBody, let remaining = transfer.remaining, remaining > 0 { throw BodyLengthError.tooShort }
+        transfer.sourceWaitEnds(at: context.eventLoop.now)
+        writeHead(of: &transfer, context)
+        if transfer.isChunked { context.write(wrapOutboundOut(ByteBuffer(staticString: "0\r\n\r\n")), promise: nil) }
+        transfer.isBodyFinished = true
+        return flush(transfer, context)
+    }
+
+    /// Succeeds `promise` when the kernel has all that was written, fails it if the answer is given up.
+    func whenTaken(transferID: UInt64, _ promise: EventLoopPromise<Void>) {
+        guard case .answering(var transfer) = state, transfer.id == transferID, let context else {
+            promise.fail(CancellationError())
+            return
+        }
+        guard !context.channel.isWritable else {
+            clientTookAll(transferID: transferID)
+            promise.succeed()
+            return
+        }
+        transfer.taken = promise
+        transfer.phase = .waitingForClient(since: context.eventLoop.now, unsent: Int(clamping: unsentBytes()))
+        state = .answering(transfer)
+        promise.futureResult.whenSuccess { [loopBound = NIOLoopBound(self, eventLoop: context.eventLoop)] in
+            loopBound.value.clientTookAll(transferID: transferID)
+        }
+        rearm()
+    }
+
+    private func clientTookAll(transferID: UInt64) {
+        guard case .answering(var transfer) = state, transfer.id == transferID, let context else { return }
+        transfer.phase = .waitingForSource(since: context.eventLoop.now)
+        state = .answering(transfer)
+        rearm()
+    }
+
+    private func writeHead(of transfer: inout Transfer, _ context: ChannelHandlerContext) {
+        guard let head = transfer.pendingHead else { return }
+        transfer.pendingHead = nil
+        transfer.isHeadWritten = true
+        transfer.stages.mark(.firstByte, at: context.eventLoop.now.nanoseconds)
+        context.write(
+            wrapOutboundOut(
+                services.encode(
+                    head,
+                    id: transfer.request.id,
+                    isKeepAlive: transfer.isKeepAlive,
+                    minorVersion: transfer.request.head.minorVersion,
+                    serverTiming: transfer.stages.serverTiming
+                )
+            ),
+            promise: nil
+        )
+    }
+
+    private func flush(_ transfer: Transfer, _ context: ChannelHandlerContext) -> Bool {
+        state = .answering(transfer)
+        context.flush()
+        // The flush may have closed the channel, and with it the answer.
+        guard case .answering(var transfer) = state else { return false }
+        guard context.channel.isWritable else { return false }
+        transfer.phase = .waitingForSource(since: context.eventLoop.now)
+        state = .answering(transfer)
+        rearm()
+        return true
+    }
+
+    // MARK: - Ends
+
+    /// The task that made the answer has returned or thrown.
+    func operationEnded(transferID: UInt64, failure: (any Error)?) {
+        guard case .answering(let transfer) = state, transfer.id == transferID else { return }
+        guard let failure else {
+            if transfer.isBodyFinished {
+                report(transfer, outcome: .complete)
+                answerEnded(isKeepAlive: transfer.isKeepAlive)
+            } else {
+                operationEnded(transferID: transferID, failure: BodyLengthError.tooShort)
+            }
+            return
+        }
+        if transfer.isHeadWritten {
+            log(failure, of: transfer)
+            interrupt(.failed)
+        } else {
+            fail(transfer, with: problem(for: failure, of: transfer))
+        }
+    }
+
+    private func problem(for failure: any Error, of transfer: Transfer) -> RequestProblem {
+        switch failure {
+        case let problem as RequestProblem: return problem
+        case let error as SourceError:
+            if error.cause != nil { log(error, of: transfer) }
+            return RequestProblem(error)
+        default:
+            log(failure, of: transfer)
+            return .unexpected
+        }
+    }
+
+    private func log(_ failure: any Error, of transfer: Transfer) {
+        services.logger.warning(
+            "answer failed",
+            metadata: [
+                "request": "\(transfer.request.id)", "source": "\(transfer.source)",
+                "bytes": "\(transfer.bodyBytes)", "reason": "\(failure)",
+            ]
+        )
+    }
+
+    /// Answers with an error in place of an answer whose head is not written.
+    func fail(_ transfer: Transfer, with problem: RequestProblem) {
+        transfer.task?.cancel()
+        services.reporter.ended(route: transfer.route)
+        state = .awaitingHead(headSince: nil)
+        send(
+            problem,
+            to: transfer.request,
+            route: transfer.route,
+            source: transfer.source,
+            isKeepAlive: transfer.isKeepAlive,
+            stages: transfer.stages
+        )
+        if case .awaitingHead = state { answerEnded(isKeepAlive: transfer.isKeepAlive) }
+    }
+
+    /// Gives up on the answer under way and cuts the connection; without one, just closes.
+    func interrupt(_ outcome: AccessRecord.Outcome) {
+        if case .answering(var transfer) = state {
+            state = .closed
+            let taken = transfer.taken
+            transfer.taken = nil
+            transfer.task?.cancel()
+            let unsent = unsentBytes()
+            transfer.bodyBytes = max(transfer.bodyBytes - unsent, 0)
+            report(transfer, outcome: outcome)
+            taken?.fail(CancellationError())
+        }
+        closeNow()
+    }
+
+    func unsentBytes() -> Int64 {
+        let option = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
+        return Int64(option ?? 0)
+    }
+
+    private func report(_ transfer: Transfer, outcome: AccessRecord.Outcome) {
+        guard let context else { return }
+        services.reporter.ended(route: transfer.route)
+        services.reporter.report(
+            FinishedRequest(
+                request: transfer.request,
+                status: transfer.status,
+                route: transfer.route,
+                source: transfer.source,
+                bytes: transfer.bodyBytes,
+                sourceBytes: transfer.sourceBytes,
+                stages: transfer.stages,
+                ended: context.eventLoop.now,
+                outcome: outcome
+            )
+        )
+    }
+}
+
+/// A body that does not have the length its head announced.
+enum BodyLengthError: Error {
+    case tooLong
+    case tooShort
+}
+
+extension NIODeadline {
+    /// On the scale of ``RequestStages``.
+    var nanoseconds: Int64 { Int64(clamping: uptimeNanoseconds) }
+}

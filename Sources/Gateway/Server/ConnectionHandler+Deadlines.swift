@@ -1,0 +1,78 @@
+import NIOCore
+
+// Every wait of a connection ends.
+extension ConnectionHandler {
+    /// When something has to be done if nothing happens; `nil` if nothing has.
+    private var deadline: NIODeadline? {
+        let limits = services.limits
+        switch state {
+        case .awaitingHead(let headSince?):
+            return headSince + limits.head
+        case .awaitingHead(nil):
+            return stateSince + (services.isRunningShort ? limits.idleWhenShort : limits.idle)
+        case .answering(let transfer):
+            switch transfer.phase {
+            case .waitingForSource(let since):
+                let patience = (transfer.isHeadWritten ? since : transfer.started) + transfer.patience
+                return isInputClosed ? min(patience, since + limits.goneClient) : patience
+            case .waitingForClient(let since, _):
+                return since + stallLimit
+            }
+        case .lingering:
+            return stateSince + limits.lingering
+        case .closed:
+            return nil
+        }
+    }
+
+    private var stallLimit: TimeAmount {
+        services.isRunningShort ? services.limits.stallWhenShort : services.limits.stall
+    }
+
+    func rearm() {
+        guard let context, let deadline else { return }
+        // A stalled client is looked at ten times as often, to tell the moment it last took a byte.
+        var next = deadline
+        if case .answering(let transfer) = state, case .waitingForClient = transfer.phase {
+            next = min(deadline, context.eventLoop.now + .nanoseconds(stallLimit.nanoseconds / 10))
+        }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        timer.set(next, on: context.eventLoop) { bound.value.timerFired() }
+    }
+
+    private func timerFired() {
+        timer.fired()
+        guard let context else { return }
+        noteProgress(context)
+        if let deadline, deadline <= context.eventLoop.now { deadlineReached() }
+        rearm()
+    }
+
+    private func noteProgress(_ context: ChannelHandlerContext) {
+        guard case .answering(var transfer) = state, case .waitingForClient(_, let before) = transfer.phase else {
+            return
+        }
+        let unsent = Int(clamping: unsentBytes())
+        guard unsent != before else { return }
+        transfer.phase = .waitingForClient(since: context.eventLoop.now, unsent: unsent)
+        state = .answering(transfer)
+    }
+
+    private func deadlineReached() {
+        switch state {
+        case .awaitingHead(nil), .lingering:
+            closeNow()
+        case .awaitingHead:
+            refuseBytes(RequestProblem(408, .requestTimedOut, "the request's head did not arrive in time"))
+        case .answering(let transfer):
+            switch transfer.phase {
+            case .waitingForSource where isInputClosed: interrupt(.clientGone)
+            case .waitingForSource where !transfer.isHeadWritten: fail(transfer, with: .firstByteDeadline)
+            case .waitingForSource: interrupt(.failed)
+            case .waitingForClient: interrupt(.stalled)
+            }
+        case .closed:
+            break
+        }
+    }
+}

@@ -1,0 +1,347 @@
+import DequeModule
+import Logging
+import NIOCore
+
+/// One client connection of HTTP/1: reads requests, one at a time, and sends the answers.
+///
+/// Invariants, all on the channel's event loop:
+/// - While an answer is under way nothing more is read from the socket, and what was read waits in `inbound`.
+/// - An answer's bytes go out in order through one `write`; at most one buffer of it waits in this process, since
+///   `Exchange.write` returns when the kernel has it (the channel's high watermark is one byte).
+/// - An answer that ends other than its head announced cuts the connection: never one byte of one answer in another.
+/// - A task that outlives its answer finds another transfer id, and its writes throw.
+final class ConnectionHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    enum State {
+        /// Between requests, or in the middle of a head that began at `headSince`.
+        case awaitingHead(headSince: NIODeadline?)
+        case answering(Transfer)
+        /// The last answer is out and our side is closed; what still comes in is thrown away, so that the kernel does
+        /// not answer it with a reset that would destroy the answer (RFC 9112 §9.6).
+        case lingering(received: Int)
+        case closed
+    }
+
+    let services: ConnectionServices
+    let dispatcher: any RequestDispatcher
+    let client: String
+    var state = State.awaitingHead(headSince: nil)
+    /// When the connection became idle, or began to linger.
+    var stateSince = NIODeadline.uptimeNanoseconds(0)
+    var context: ChannelHandlerContext?
+    var inbound = ByteBuffer()
+    var scanner = HeadScanner()
+    /// Since a head the scanner leaves to llhttp, everything goes there.
+    var usesCodec = false
+    var decodedRequests = Deque<Decoded>()
+    var isInputClosed = false
+    var isDraining = false
+    private var isProcessing = false
+    private var holdsRead = false
+    private var nextTransferID: UInt64 = 0
+    private var executor: LoopExecutor?
+    var timer = DeadlineTimer()
+
+    init(services: ConnectionServices, dispatcher: any RequestDispatcher, client: String) {
+        self.services = services
+        self.dispatcher = dispatcher
+        self.client = client
+    }
+
+    // MARK: - Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        executor = LoopExecutor(context.eventLoop)
+        stateSince = context.eventLoop.now
+        rearm()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        close()
+        self.context = nil
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        close()
+        context.fireChannelInactive()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if case .answering = state {
+            holdsRead = true
+        } else {
+            context.read()
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        switch state {
+        case .closed:
+            return
+        case .lingering(let received):
+            state = .lingering(received: received + bytes.readableBytes)
+            if received > services.limits.lingeringBytes { context.close(promise: nil) }
+            return
+        case .answering, .awaitingHead:
+            break
+        }
+        if inbound.readableBytes == 0 {
+            inbound = bytes
+        } else {
+            inbound.writeBuffer(&bytes)
+        }
+        // Reading stops during an answer, but the end of input makes NIO hand over all that came before it.
+        if case .answering = state {
+            if inbound.readableBytes > services.limits.pipelinedBytes { interrupt(.clientGone) }
+            return
+        }
+        processInbound()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case ChannelEvent.inputClosed:
+            inputClosed()
+        case is ChannelShouldQuiesceEvent:
+            isDraining = true
+            if case .awaitingHead = state { endInput() }
+        case is DrainDeadlineEvent:
+            interrupt(.drained)
+        default:
+            break
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A reset or a broken pipe: the client's doing, and ordinary.
+        services.logger.debug("connection failed", metadata: ["client": "\(client)", "reason": "\(error)"])
+        interrupt(.clientGone)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            if case .answering(var transfer) = state {
+                let promise = transfer.taken
+                transfer.taken = nil
+                state = .answering(transfer)
+                promise?.succeed()
+            } else {
+                processInbound()
+                closeIfDone()
+            }
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    // MARK: - Requests
+
+    /// Answers what has come in, until a request has to wait for something.
+    func processInbound() {
+        guard !isProcessing, let context else { return }
+        isProcessing = true
+        defer { isProcessing = false }
+        while case .awaitingHead(let since) = state, hasInput {
+            if !context.channel.isWritable { context.flush() }
+            // A client that does not take its answers gets no more of them made.
+            guard context.channel.isWritable else { break }
+            if answerDecoded() { continue }
+            if usesCodec {
+                let bytes = inbound
+                inbound = ByteBuffer()
+                context.fireChannelRead(wrapInboundOut(bytes))
+                continue
+            }
+            switch scanner.scan(inbound) {
+            case .needMoreBytes:
+                if since == nil { state = .awaitingHead(headSince: context.eventLoop.now) }
+                rearm()
+                context.flush()
+                return
+            case .head(let head, let length):
+                inbound.moveReaderIndex(forwardBy: length)
+                if inbound.readableBytes == 0 { inbound.clear() }
+                handle(head, hasBody: false)
+            case .unusual:
+                installCodec(context)
+            case .tooLong(let what):
+                refuseHead(what)
+            }
+        }
+        context.flush()
+        rearm()
+    }
+
+    private var hasInput: Bool { inbound.readableBytes > 0 || !decodedRequests.isEmpty }
+
+    /// Answers one request, or starts to.
+    func handle(_ head: RequestHead, hasBody: Bool) {
+        guard let context else { return }
+        let now = context.eventLoop.now
+        let stages = RequestStages(accepted: now.nanoseconds)
+        let isKeepAlive = head.isKeepAlive && !hasBody && !isDraining && (!isInputClosed || hasInput)
+        let id = services.makeRequestID()
+        let client = services.clientAddress(peer: client, forwardedFor: head.fields[.forwardedFor])
+        let target: String
+        switch RequestGate.admit(head) {
+        case .success(let originForm):
+            target = originForm
+        case .failure(let problem):
+            refuse(problem, head: head, id: id, client: client, stages: stages)
+            return
+        }
+        let request = GatewayRequest(head: head, target: target, id: id, client: client)
+        switch dispatcher.dispatch(request) {
+        case .answer(let answer, let body, let route, let source):
+            send(
+                answer,
+                body: body,
+                to: request,
+                route: route,
+                source: source,
+                isKeepAlive: isKeepAlive,
+                stages: stages
+            )
+        case .refuse(let problem, let route, let source):
+            send(
+                problem,
+                to: request,
+                route: route,
+                source: source,
+                isKeepAlive: isKeepAlive,
+                stages: stages
+            )
+        case .run(let operation):
+            run(operation, for: request, isKeepAlive: isKeepAlive, now: now, stages: stages)
+        }
+    }
+
+    private func run(
+        _ operation: Dispatch.Operation,
+        for request: GatewayRequest,
+        isKeepAlive: Bool,
+        now: NIODeadline,
+        stages: RequestStages
+    ) {
+        guard let context, let executor else { return }
+        nextTransferID += 1
+        let id = nextTransferID
+        var transfer = Transfer(
+            id: id,
+            request: request,
+            operation: operation,
+            isKeepAlive: isKeepAlive,
+            now: now,
+            stages: stages
+        )
+        services.reporter.began(route: operation.route)
+        let exchange = Exchange(request: request, connection: self, loop: context.eventLoop, transferID: id)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        state = .answering(transfer)
+        // Cancelled by `interrupt`, which every way of giving up on the answer goes through.
+        let task = Task(executorPreference: executor) {
+            var failure: (any Error)?
+            do {
+                try await operation.body(exchange)
+            } catch {
+                failure = error
+            }
+            let outcome = failure
+            if loop.inEventLoop {
+                bound.value.operationEnded(transferID: id, failure: outcome)
+            } else {
+                loop.execute { bound.value.operationEnded(transferID: id, failure: outcome) }
+            }
+        }
+        transfer.task = task
+        state = .answering(transfer)
+        rearm()
+    }
+
+    // MARK: - The end of an answer
+
+    /// The next request may come, or the connection ends.
+    func answerEnded(isKeepAlive: Bool) {
+        guard let context else { return }
+        state = .awaitingHead(headSince: nil)
+        stateSince = context.eventLoop.now
+        guard isKeepAlive, !isDraining else {
+            closeGently()
+            return
+        }
+        processInbound()
+        closeIfDone()
+        resumeReading(context)
+    }
+
+    /// Whatever else comes in is not looked at; the connection ends when the answers are out.
+    private func endInput() {
+        state = .awaitingHead(headSince: nil)
+        isInputClosed = true
+        inbound = ByteBuffer()
+        decodedRequests.removeAll()
+        closeIfDone()
+    }
+
+    /// Ends the connection of a client that asks for nothing more, once it has its answers.
+    private func closeIfDone() {
+        guard case .awaitingHead = state, isInputClosed, let context, context.channel.isWritable else { return }
+        closeNow()
+    }
+
+    private func resumeReading(_ context: ChannelHandlerContext) {
+        guard holdsRead else { return }
+        if case .answering = state { return }
+        holdsRead = false
+        context.read()
+    }
+
+    /// Sends the end of our side and waits for the client's.
+    func closeGently() {
+        guard let context else { return }
+        if isInputClosed {
+            context.flush()
+            endInput()
+            return
+        }
+        state = .lingering(received: inbound.readableBytes)
+        stateSince = context.eventLoop.now
+        inbound = ByteBuffer()
+        context.flush()
+        context.close(mode: .output, promise: nil)
+        resumeReading(context)
+        rearm()
+    }
+
+    func closeNow() {
+        guard let context else { return }
+        close()
+        context.close(promise: nil)
+    }
+
+    private func close() {
+        if case .answering = state { interrupt(.clientGone) }
+        state = .closed
+        inbound = ByteBuffer()
+        timer.cancel()
+    }
+
+    private func inputClosed() {
+        isInputClosed = true
+        switch state {
+        case .awaitingHead: closeIfDone()
+        case .lingering: closeNow()
+        case .answering, .closed: rearm()
+        }
+    }
+}
+
+/// Sent to every connection when the drain deadline has come.
+struct DrainDeadlineEvent: Sendable {}

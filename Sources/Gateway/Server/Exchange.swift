@@ -1,0 +1,81 @@
+package import NIOCore
+
+/// One answer being sent: what the code that makes it sees of the connection.
+///
+/// Every call throws `CancellationError` once the connection has given up on the answer.
+package struct Exchange: Sendable {
+    package let request: GatewayRequest
+    private let connection: NIOLoopBound<ConnectionHandler>
+    private let loop: any EventLoop
+    private let transferID: UInt64
+
+    init(request: GatewayRequest, connection: ConnectionHandler, loop: any EventLoop, transferID: UInt64) {
+        self.request = request
+        self.connection = NIOLoopBound(connection, eventLoop: loop)
+        self.loop = loop
+        self.transferID = transferID
+    }
+
+    /// Sets the head. It goes out with the first bytes of the body, or with the end of the answer.
+    package func start(_ head: ResponseHead) async throws {
+        let id = transferID
+        try await onLoop { try $0.start(head, transferID: id) }
+    }
+
+    /// Whether the head was set.
+    package var isStarted: Bool {
+        get async throws {
+            let id = transferID
+            return try await onLoop { try $0.isStarted(transferID: id) }
+        }
+    }
+
+    /// Sends bytes of the body and returns when the kernel has taken them all, so that at most one buffer of an answer
+    /// waits in this process.
+    ///
+    /// - Parameter fromSource: whether the bytes were read from the source for this request.
+    package func write(_ bytes: ByteBuffer, fromSource: Bool = false) async throws {
+        let id = transferID
+        let isTaken = try await onLoop { try $0.write(bytes, fromSource: fromSource, transferID: id) }
+        if !isTaken { try await untilTaken() }
+    }
+
+    /// Ends the answer. An answer that is shorter than its head said cuts the connection.
+    package func finish() async throws {
+        let id = transferID
+        let isTaken = try await onLoop { try $0.finishBody(transferID: id) }
+        if !isTaken { try await untilTaken() }
+    }
+
+    /// The whole answer at once.
+    package func respond(_ head: ResponseHead, body: ByteBuffer? = nil) async throws {
+        try await start(head)
+        if let body { try await write(body) }
+        try await finish()
+    }
+
+    /// Notes that the object has been found, for the times by stage.
+    package func markResolved() async throws {
+        let id = transferID
+        try await onLoop { try $0.markResolved(transferID: id) }
+    }
+
+    private func untilTaken() async throws {
+        let (connection, id) = (connection, transferID)
+        let promise = loop.makePromise(of: Void.self)
+        if loop.inEventLoop {
+            connection.value.whenTaken(transferID: id, promise)
+        } else {
+            loop.execute { connection.value.whenTaken(transferID: id, promise) }
+        }
+        try await promise.futureResult.get()
+    }
+
+    private func onLoop<Result: Sendable>(
+        _ body: @escaping @Sendable (ConnectionHandler) throws -> Result
+    ) async throws -> Result {
+        if loop.inEventLoop { return try body(connection.value) }
+        let connection = connection
+        return try await loop.submit { try body(connection.value) }.get()
+    }
+}

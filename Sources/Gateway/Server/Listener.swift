@@ -1,0 +1,144 @@
+package import Config
+import Glibc
+import Logging
+package import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import SourcePlugins
+
+/// Accepts connections on the addresses of one plane and serves HTTP on them, until graceful shutdown.
+///
+/// Stopping has an end: new connections are refused at once, answers under way may finish until the drain deadline,
+/// and then they are cut, which players take as a reason to ask for the rest elsewhere.
+package final class Listener: Service {
+    private let addresses: [ListenAddress]
+    private let group: any EventLoopGroup
+    private let services: ConnectionServices
+    private let dispatcher: any RequestDispatcher
+    private let drain: DrainClock
+    private let bound: @Sendable ([SocketAddress]) -> Void
+
+    /// - Parameter bound: told the addresses once all are bound, in the order given, with the ports the system chose.
+    package init(
+        addresses: [ListenAddress],
+        group: any EventLoopGroup,
+        services: ConnectionServices,
+        dispatcher: any RequestDispatcher,
+        drain: DrainClock,
+        bound: @escaping @Sendable ([SocketAddress]) -> Void
+    ) {
+        self.addresses = addresses
+        self.group = group
+        self.services = services
+        self.dispatcher = dispatcher
+        self.drain = drain
+        self.bound = bound
+    }
+
+    /// - Throws: ``ListenError`` if an address cannot be bound.
+    package func run() async throws {
+        var servers: [any Channel] = []
+        do {
+            for address in addresses { servers.append(try await bind(address)) }
+        } catch {
+            for server in servers { try? await server.close() }
+            throw error
+        }
+        bound(servers.compactMap(\.localAddress))
+        await untilShutdown()
+        for server in servers { try? await server.close() }
+        for case .unix(let path) in addresses { unlink(path) }
+        await drainConnections()
+    }
+
+    private func drainConnections() async {
+        let registry = services.registry
+        let loop = group.next()
+        let empty = loop.makePromise(of: Void.self)
+        registry.drain(empty)
+        let deadline = loop.scheduleTask(deadline: drain.begin(now: loop.now)) { registry.cut() }
+        drain.onHurry { registry.cut() }
+        try? await empty.futureResult.get()
+        deadline.cancel()
+    }
+
+    private func bind(_ address: ListenAddress) async throws -> any Channel {
+        let (services, dispatcher) = (services, dispatcher)
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // One at a time, so that the connection limit is not overrun by a batch.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate(services.registry))
+                }
+            }
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            // Unwritable as soon as a byte is left over: at most one buffer of an answer waits in this process.
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 1, high: 2))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let peer = channel.remoteAddress?.ipAddress ?? "unix"
+                    let handler = ConnectionHandler(services: services, dispatcher: dispatcher, client: peer)
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
+        do {
+            switch address {
+            case .tcp(let host, let port):
+                return
+                    try await bootstrap
+                    .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                    .childChannelOption(.socketOption(.so_keepalive), value: 1)
+                    .childChannelOption(unsentLowWater, value: 512 << 10)
+                    .bind(host: host, port: port).get()
+            case .unix(let path):
+                return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+            }
+        } catch {
+            throw ListenError(address: address, reason: error)
+        }
+    }
+}
+
+/// An address that cannot be listened on.
+package struct ListenError: Error, CustomStringConvertible {
+    package let address: ListenAddress
+    package let reason: any Error
+
+    package var description: String { "cannot listen on \(address): \(reason)" }
+}
+
+/// Stops accepting while the connections are at their limit: what waits in the backlog costs no descriptor, and the
+/// loop does not spin on EMFILE.
+private final class AcceptGate: ChannelDuplexHandler {
+    typealias InboundIn = any Channel
+    typealias InboundOut = any Channel
+    typealias OutboundIn = Never
+
+    private let registry: ConnectionRegistry
+
+    init(_ registry: ConnectionRegistry) {
+        self.registry = registry
+    }
+
+    func read(context: ChannelHandlerContext) {
+        let (loop, bound) = (context.eventLoop, NIOLoopBound(context, eventLoop: context.eventLoop))
+        if registry.hasRoom(orCall: { loop.execute { bound.value.read() } }) { context.read() }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        registry.add(unwrapInboundIn(data))
+        context.fireChannelRead(data)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A failed accept is the connection's failure, not the listener's.
+        context.fireErrorCaught(error)
+    }
+}
+
+/// TCP_NOTSENT_LOWAT: how much the kernel queues for a connection beyond what is on its way. Without it a reader that
+/// stopped holds 4 MiB of kernel memory.
+private let unsentLowWater = ChannelOptions.Types.SocketOption(level: .tcp, name: NIOBSDSocket.Option(rawValue: 25))

@@ -1,0 +1,87 @@
+package import NIOCore
+
+/// Decides what answers a request, on the event loop and without waiting.
+package protocol RequestDispatcher: Sendable {
+    func dispatch(_ request: GatewayRequest) -> Dispatch
+}
+
+/// A request that passed the gate.
+package struct GatewayRequest: Sendable {
+    package let head: RequestHead
+    /// The target in origin-form.
+    package let target: String
+    /// Identifies the request in answers and logs.
+    package let id: RequestID
+    /// The client's address, told by a trusted proxy where there is one.
+    package let client: String
+
+    package var path: Substring {
+        target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target[..<$0] } ?? target[...]
+    }
+
+    package var query: Substring? {
+        target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target[target.utf8.index(after: $0)...] }
+    }
+
+    package var isHead: Bool { head.method == .head }
+}
+
+package struct RequestID: Sendable, Hashable, CustomStringConvertible {
+    package let value: UInt64
+
+    package init(_ value: UInt64) {
+        self.value = value
+    }
+
+    /// Sixteen hexadecimal digits.
+    package var description: String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }
+}
+
+/// What a request is about, as a label of logs and metrics: a small closed set.
+package enum Route: String, Sendable, CaseIterable {
+    case ping
+    case media
+    case listing
+    case page
+    case preflight
+    case health
+    case metrics
+    case admin
+    /// Refused before it had a route.
+    case refused
+}
+
+package enum Dispatch: Sendable {
+    /// The whole answer.
+    case answer(ResponseHead, body: ByteBuffer?, route: Route, source: String)
+    case refuse(RequestProblem, route: Route, source: String)
+    /// An answer that has to wait for something.
+    case run(Operation)
+
+    package struct Operation: Sendable {
+        package let route: Route
+        package let source: String
+        /// From the request's head to the first byte of the answer; after that the longest wait for the source.
+        package let firstByteDeadline: Duration
+        /// Runs on the connection's event loop, in a task that is cancelled when nobody waits for the answer any more.
+        ///
+        /// Throws ``RequestProblem`` or ``SourceError`` for an error answer. Once the head is written, whatever is
+        /// thrown cuts the connection.
+        package let body: @Sendable (Exchange) async throws -> Void
+
+        package init(
+            route: Route,
+            source: String,
+            firstByteDeadline: Duration,
+            body: @escaping @Sendable (Exchange) async throws -> Void
+        ) {
+            self.route = route
+            self.source = source
+            self.firstByteDeadline = firstByteDeadline
+            self.body = body
+        }
+    }
+}

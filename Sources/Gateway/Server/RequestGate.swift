@@ -1,0 +1,112 @@
+/// What a request must satisfy before anything looks at its path.
+package enum RequestGate {
+    /// - Returns: the target in origin-form, or the reason to refuse, after which the connection closes.
+    package static func admit(_ head: RequestHead) -> Result<String, RequestProblem> {
+        if let problem = refusal(head) { return .failure(problem) }
+        // `*` is for OPTIONS about the server as a whole (RFC 9112 §3.2.4).
+        if head.method == .options, head.target == "*" { return .success("/") }
+        return originForm(head.target)
+    }
+
+    private static func refusal(_ head: RequestHead) -> RequestProblem? {
+        if head.minorVersion >= 1 || head.fields.hostCount > 0 {
+            guard head.fields.hostCount == 1, let host = head.fields[.host], isHost(host) else {
+                // RFC 9112 §3.2.
+                return RequestProblem(400, .badHost, "the request needs exactly one Host field that names a host")
+            }
+        }
+        if case .other(let method) = head.method {
+            switch method {
+            case "POST", "PUT", "DELETE", "PATCH": return .methodNotAllowed(method)
+            default: return RequestProblem(501, .notImplemented, "the method is not known here")
+            }
+        }
+        // RFC 9112 §6.1, §6.3: what cannot be decoded has no end that both sides agree on, and HTTP/1.0 has no codings.
+        if let coding = head.fields[.transferEncoding], coding.lowercased() != "chunked" || head.minorVersion == 0 {
+            return RequestProblem(400, .badRequest, "the only transfer coding known here is chunked, in HTTP/1.1")
+        }
+        if let expect = head.fields[.expect], expect.lowercased() != "100-continue" {
+            return RequestProblem(417, .expectationFailed, "only the expectation 100-continue is known")
+        }
+        return nil
+    }
+
+    /// The target in origin-form: of an absolute-form target its path and query (RFC 9112 §3.2.2).
+    package static func originForm(_ target: String) -> Result<String, RequestProblem> {
+        let bad = RequestProblem(
+            400,
+            .badRequest,
+            "the request target is no path; percent-encode what is no plain ASCII"
+        )
+        guard target.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
+            return .failure(bad)
+        }
+        if target.utf8.first == UInt8(ascii: "/") { return .success(target) }
+        for scheme in ["http://", "https://"] where target.lowercased().hasPrefix(scheme) {
+            let rest = target.dropFirst(scheme.count)
+            let authorityEnd = rest.firstIndex(where: { $0 == "/" || $0 == "?" }) ?? rest.endIndex
+            guard isHost(String(rest[..<authorityEnd])) else { return .failure(bad) }
+            let path = rest[authorityEnd...]
+            return .success(path.first == "/" ? String(path) : "/" + path)
+        }
+        return .failure(bad)
+    }
+
+    /// `uri-host [ ":" port ]` (RFC 9110 §7.2), without user information.
+    package static func isHost(_ text: String) -> Bool {
+        guard let authority = HostAuthority(text) else { return false }
+        return !authority.host.isEmpty
+    }
+}
+
+/// A host with an optional port, as in a `Host` field.
+package struct HostAuthority: Sendable, Hashable {
+    /// In lower case, IPv6 addresses without brackets.
+    package let host: String
+    package let port: Int?
+
+    package init?(_ text: String) {
+        let hostPart: Substring
+        let rest: Substring
+        if text.first == "[" {
+            guard let end = text.firstIndex(of: "]") else { return nil }
+            hostPart = text[text.index(after: text.startIndex)..<end]
+            rest = text[text.index(after: end)...]
+            guard !hostPart.isEmpty, hostPart.utf8.allSatisfy(Self.isAddressByte) else { return nil }
+        } else {
+            let colon = text.firstIndex(of: ":") ?? text.endIndex
+            hostPart = text[..<colon]
+            rest = text[colon...]
+            guard !hostPart.isEmpty, hostPart.utf8.allSatisfy(Self.isNameByte) else { return nil }
+        }
+        if rest.isEmpty || rest == ":" {
+            port = nil
+        } else {
+            let digits = rest.dropFirst()
+            guard rest.first == ":", digits.utf8.count <= 5, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+                let number = Int(digits), number <= 65_535
+            else { return nil }
+            port = number
+        }
+        host = hostPart.lowercased()
+    }
+
+    private static func isAddressByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+            UInt8(ascii: "A")...UInt8(ascii: "F"), UInt8(ascii: ":"), UInt8(ascii: "."):
+            true
+        default: false
+        }
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+            UInt8(ascii: "~"):
+            true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,166 @@
+import HTTPTypes
+import NIOCore
+package import NIOHTTP1
+
+/// The head of one request: what the connection needs of it, taken out of the bytes once.
+package struct RequestHead: Sendable {
+    package enum Method: Sendable, Hashable {
+        case get
+        case head
+        case options
+        case other(String)
+
+        init(_ text: String) {
+            self =
+                switch text {
+                case "GET": .get
+                case "HEAD": .head
+                case "OPTIONS": .options
+                default: .other(text)
+                }
+        }
+
+        package var text: String {
+            switch self {
+            case .get: "GET"
+            case .head: "HEAD"
+            case .options: "OPTIONS"
+            case .other(let text): text
+            }
+        }
+    }
+
+    package var method: Method
+    /// The request target as it was sent.
+    package var target: String
+    /// The digit after `HTTP/1.`: 0 or 1.
+    package var minorVersion: Int
+    package var fields = KnownFields()
+    /// Every field of the head, for those who pass a request on.
+    private let allFields: [(name: String, value: String)]
+
+    package init(
+        method: Method,
+        target: String,
+        minorVersion: Int,
+        fields: [(name: String, value: String)] = []
+    ) {
+        self.method = method
+        self.target = target
+        self.minorVersion = minorVersion
+        self.allFields = fields
+        for (name, value) in fields {
+            self.fields.add(name: name, value: value)
+        }
+    }
+
+    /// For the scanner, which has filled in the known fields and seen no other that matters.
+    init(method: Method, target: String, minorVersion: Int, known: KnownFields) {
+        self.method = method
+        self.target = target
+        self.minorVersion = minorVersion
+        self.fields = known
+        self.allFields = []
+    }
+
+    /// A head that llhttp decoded, which leaves blanks at the end of values (RFC 9110 §5.5: they are not part of it).
+    package init(_ head: HTTPRequestHead) {
+        self.init(
+            method: Method(head.method.rawValue),
+            target: head.uri,
+            minorVersion: head.version.minor,
+            fields: head.headers.map { ($0.name, $0.value.trimmingBlanks) }
+        )
+    }
+
+    /// Whether the connection may carry another request after this one (RFC 9112 §9.3).
+    package var isKeepAlive: Bool {
+        guard let connection = fields[.connection] else { return minorVersion >= 1 }
+        let tokens = connection.split(whereSeparator: { $0 == "," || $0 == " " || $0 == "\t" }).map { $0.lowercased() }
+        if tokens.contains("close") { return false }
+        return minorVersion >= 1 || tokens.contains("keep-alive")
+    }
+
+    /// The target before `?`.
+    package var path: Substring {
+        target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target[..<$0] } ?? target[...]
+    }
+
+    /// The target after `?`; `nil` without one.
+    package var query: Substring? {
+        target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target[target.utf8.index(after: $0)...] }
+    }
+
+    var httpFields: HTTPFields {
+        var result = HTTPFields()
+        guard allFields.isEmpty else {
+            for (name, value) in allFields {
+                if let name = HTTPField.Name(name) { result.append(HTTPField(name: name, value: value)) }
+            }
+            return result
+        }
+        for field in KnownField.allCases {
+            if let value = fields[field], let name = HTTPField.Name(field.rawValue) {
+                result.append(HTTPField(name: name, value: value))
+            }
+        }
+        return result
+    }
+}
+
+/// The fields the gateway acts on, by their names in lower case.
+package enum KnownField: String, Sendable, CaseIterable {
+    case accept
+    case accessControlRequestMethod = "access-control-request-method"
+    case accessControlRequestPrivateNetwork = "access-control-request-private-network"
+    case authorization
+    case connection
+    case expect
+    case forwardedFor = "x-forwarded-for"
+    case host
+    case ifMatch = "if-match"
+    case ifModifiedSince = "if-modified-since"
+    case ifNoneMatch = "if-none-match"
+    case ifRange = "if-range"
+    case ifUnmodifiedSince = "if-unmodified-since"
+    case range
+    case transferEncoding = "transfer-encoding"
+    case userAgent = "user-agent"
+
+    static let byName: [String: KnownField] = Dictionary(uniqueKeysWithValues: allCases.map { ($0.rawValue, $0) })
+}
+
+/// The values of the ``KnownField``s a request has.
+package struct KnownFields: Sendable {
+    private var values: [(field: KnownField, value: String)] = []
+    /// How many `Host` fields there were: exactly one is allowed (RFC 9112 §3.2).
+    package private(set) var hostCount = 0
+
+    package subscript(_ field: KnownField) -> String? {
+        values.first { $0.field == field }?.value
+    }
+
+    /// Fields of one name are one list (RFC 9110 §5.3).
+    mutating func add(_ field: KnownField, value: String) {
+        if field == .host { hostCount += 1 }
+        if let index = values.firstIndex(where: { $0.field == field }) {
+            values[index].value += ", " + value
+        } else {
+            values.append((field, value))
+        }
+    }
+
+    mutating func add(name: String, value: String) {
+        if let field = KnownField.byName[name.lowercased()] { add(field, value: value) }
+    }
+
+    package var preconditions: Preconditions {
+        Preconditions(
+            ifMatch: self[.ifMatch],
+            ifUnmodifiedSince: self[.ifUnmodifiedSince],
+            ifNoneMatch: self[.ifNoneMatch],
+            ifModifiedSince: self[.ifModifiedSince],
+            ifRange: self[.ifRange]
+        )
+    }
+}

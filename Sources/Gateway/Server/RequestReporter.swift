@@ -1,0 +1,152 @@
+import Logging
+import NIOCore
+import Synchronization
+
+/// A request that has ended, however it did.
+package struct FinishedRequest: Sendable {
+    let request: GatewayRequest
+    let status: Int
+    let route: Route
+    let source: String
+    /// Of the body, as far as the kernel has taken them.
+    let bytes: Int64
+    let sourceBytes: Int64
+    var stages: RequestStages
+    let ended: NIODeadline
+    let outcome: AccessRecord.Outcome
+}
+
+/// Counts, logs and times finished requests: once each, after the last byte.
+package final class RequestReporter: Sendable {
+    private struct Series: Hashable {
+        let route: Route
+        let method: RequestHead.Method
+        let status: Int
+    }
+
+    private let plane: String
+    private let registry: PrometheusRegistry
+    private let accessLog: AccessLog?
+    private let slowLog: SlowRequestLog
+    private let requests = Mutex<[Series: PrometheusRegistry.Counter]>([:])
+    private let durations: [Route: PrometheusRegistry.Histogram]
+    private let firstBytes: [Route: PrometheusRegistry.Histogram]
+    private let inFlight: [Route: PrometheusRegistry.Gauge]
+    private let interrupted: [AccessRecord.Outcome: PrometheusRegistry.Counter]
+    private let responseBytes: PrometheusRegistry.Counter
+    private let sourceWait: PrometheusRegistry.SecondsCounter
+
+    package init(
+        plane: ConnectionServices.Plane,
+        registry: PrometheusRegistry,
+        accessLog: AccessLog?,
+        slowLog: SlowRequestLog
+    ) {
+        let plane = plane.rawValue
+        func perRoute<Metric>(_ make: ([(name: String, value: String)]) -> Metric) -> [Route: Metric] {
+            let routes = Route.allCases.map { ($0, make([("plane", plane), ("route", $0.rawValue)])) }
+            return Dictionary(uniqueKeysWithValues: routes)
+        }
+        self.plane = plane
+        self.registry = registry
+        self.accessLog = accessLog
+        self.slowLog = slowLog
+        durations = perRoute {
+            registry.histogram(
+                "media_gateway_http_request_duration_seconds",
+                help: "Request head to last byte",
+                labels: $0
+            )
+        }
+        firstBytes = perRoute {
+            registry.histogram("media_gateway_http_first_byte_seconds", help: "Request head to first byte", labels: $0)
+        }
+        inFlight = perRoute {
+            registry.gauge("media_gateway_http_requests_in_flight", help: "Requests being answered", labels: $0)
+        }
+        let causes = AccessRecord.Outcome.allCases.filter { $0 != .complete }.map { outcome in
+            (
+                outcome,
+                registry.counter(
+                    "media_gateway_http_aborted_total",
+                    help: "Answers that did not go out to their end",
+                    labels: [("plane", plane), ("cause", outcome.rawValue)]
+                )
+            )
+        }
+        interrupted = Dictionary(uniqueKeysWithValues: causes)
+        responseBytes = registry.counter(
+            "media_gateway_http_response_bytes_total",
+            help: "Body bytes that the kernel has taken",
+            labels: [("plane", plane)]
+        )
+        sourceWait = registry.secondsCounter(
+            "media_gateway_source_wait_seconds_total",
+            help: "Time answers waited for their source",
+            labels: [("plane", plane)]
+        )
+    }
+
+    /// An answer that has to wait for something was begun; ``ended(route:)`` follows.
+    func began(route: Route) {
+        inFlight[route]?.increment()
+    }
+
+    func ended(route: Route) {
+        inFlight[route]?.decrement()
+    }
+
+    func report(_ finished: FinishedRequest) {
+        var stages = finished.stages
+        stages.mark(.end, at: finished.ended.nanoseconds)
+        let firstByte = stages.time(to: .firstByte)
+        let total = stages.time(to: .end) ?? .zero
+        count(finished, firstByte: firstByte, total: total, wait: stages.sourceWait)
+        let head = finished.request.head
+        let record = AccessRecord(
+            time: TimestampText.now() - total.wholeNanoseconds,
+            id: finished.request.id.value,
+            client: finished.request.client,
+            method: head.method.text,
+            target: finished.request.target,
+            version: head.minorVersion == 0 ? "1.0" : "1.1",
+            status: finished.status,
+            route: finished.route.rawValue,
+            source: finished.source,
+            range: head.fields[.range],
+            bytes: finished.bytes,
+            sourceBytes: finished.sourceBytes,
+            firstByte: firstByte,
+            total: total,
+            outcome: finished.outcome,
+            userAgent: head.fields[.userAgent]
+        )
+        accessLog?.write(record)
+        slowLog.note(stages, of: record)
+    }
+
+    private func count(_ finished: FinishedRequest, firstByte: Duration?, total: Duration, wait: Duration) {
+        let method: RequestHead.Method =
+            if case .other = finished.request.head.method { .other("OTHER") } else { finished.request.head.method }
+        let series = Series(route: finished.route, method: method, status: finished.status)
+        let counter = requests.withLock { requests in
+            if let counter = requests[series] { return counter }
+            let counter = registry.counter(
+                "media_gateway_http_requests_total",
+                help: "Finished requests",
+                labels: [
+                    ("plane", plane), ("route", series.route.rawValue), ("method", series.method.text),
+                    ("code", String(series.status)),
+                ]
+            )
+            requests[series] = counter
+            return counter
+        }
+        counter.increment()
+        durations[finished.route]?.observe(total)
+        if let firstByte { firstBytes[finished.route]?.observe(firstByte) }
+        if finished.bytes > 0 { responseBytes.increment(by: Int(clamping: finished.bytes)) }
+        if wait > .zero { sourceWait.increment(by: wait) }
+        if finished.outcome != .complete { interrupted[finished.outcome]?.increment() }
+    }
+}

@@ -1,0 +1,63 @@
+import NIOCore
+
+/// The answer a connection is sending: a value, changed on the event loop by ``ConnectionHandler``.
+struct Transfer {
+    enum Phase {
+        /// Nothing to send: the source, or whoever makes the answer, has the word.
+        case waitingForSource(since: NIODeadline)
+        /// Bytes are in this process that the kernel has not taken.
+        case waitingForClient(since: NIODeadline, unsent: Int)
+    }
+
+    let id: UInt64
+    let request: GatewayRequest
+    let route: Route
+    let source: String
+    /// Between the request's head and the first byte, and then between bytes.
+    let patience: TimeAmount
+    let started: NIODeadline
+    var isKeepAlive: Bool
+
+    var phase: Phase
+    var stages: RequestStages
+    /// The head, not yet written.
+    var pendingHead: ResponseHead?
+    var status = 0
+    var isHeadWritten = false
+    var isBodyFinished = false
+    /// What is left of the announced length; `nil` if none was announced.
+    var remaining: Int64?
+    var isChunked = false
+    var bodyBytes: Int64 = 0
+    var sourceBytes: Int64 = 0
+    var taken: EventLoopPromise<Void>?
+    var task: Task<Void, Never>?
+
+    init(
+        id: UInt64,
+        request: GatewayRequest,
+        operation: Dispatch.Operation,
+        isKeepAlive: Bool,
+        now: NIODeadline,
+        stages: RequestStages
+    ) {
+        self.id = id
+        self.request = request
+        self.route = operation.route
+        self.source = operation.source
+        self.patience = TimeAmount(operation.firstByteDeadline)
+        self.started = now
+        self.isKeepAlive = isKeepAlive
+        self.phase = .waitingForSource(since: now)
+        self.stages = stages
+    }
+
+    /// HEAD, 204 and 304 have no body, whatever is written for one (RFC 9110 §6.4.1).
+    var hasBody: Bool { !request.isHead && status != 204 && status != 304 }
+
+    /// Whoever makes the answer has something to send.
+    mutating func sourceWaitEnds(at now: NIODeadline) {
+        if case .waitingForSource(let since) = phase { stages.addSourceWait(nanoseconds: (now - since).nanoseconds) }
+        phase = .waitingForClient(since: now, unsent: 0)
+    }
+}

@@ -1,0 +1,23 @@
+import ArgumentParser
+import Gateway
+
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Checks the configuration and exits: 0 if it is right, 78 if not.",
+        discussion:
+            "Every error is shown in one run, as file:line:column: error: key: what was found; what was expected."
+    )
+
+    @OptionGroup var options: ConfigOptions
+
+    func run() throws {
+        let setup = options.load()
+        guard setup.isValid else {
+            printDiagnostics(setup)
+            throw ExitCode.badConfiguration
+        }
+        let count = setup.enabledSourceCount
+        print("\(options.config ?? "config.toml"): no errors, \(count) \(count == 1 ? "source" : "sources") enabled")
+    }
+}

@@ -1,0 +1,36 @@
+import ArgumentParser
+import Config
+import Foundation
+import Gateway
+
+/// Where the configuration is, and what overrides it.
+struct ConfigOptions: ParsableArguments {
+    @Option(
+        name: [.short, .long],
+        help: "The main configuration file. (default: config.toml in this folder, or the built-in values without one)"
+    )
+    var config: String?
+
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp(
+            "Overrides one value, as in --set server.listen=127.0.0.1:0. May be repeated.",
+            valueName: "key=value"
+        )
+    )
+    var overrides: [String] = []
+
+    func load() -> GatewaySetup {
+        GatewaySetup(configPath: config, environment: ProcessInfo.processInfo.environment, overrides: overrides)
+    }
+}
+
+extension ExitCode {
+    /// EX_CONFIG of sysexits.h, so that a service manager can tell a bad configuration from a crash.
+    static let badConfiguration = ExitCode(78)
+}
+
+/// Prints what is wrong with a configuration to standard error.
+func printDiagnostics(_ setup: GatewaySetup) {
+    FileHandle.standardError.write(Data(setup.diagnostics.utf8))
+}

@@ -1,0 +1,13 @@
+import ArgumentParser
+import Gateway
+
+@main
+struct MediaGateway: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "media-gateway",
+        abstract: "Streams byte ranges of media from pluggable sources.",
+        version: GatewayVersion.current,
+        subcommands: [ServeCommand.self, CheckCommand.self, ConfigCommand.self],
+        defaultSubcommand: ServeCommand.self
+    )
+}

@@ -1,0 +1,21 @@
+import ArgumentParser
+import Gateway
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serves until SIGTERM or SIGINT, then finishes open answers up to the drain deadline.",
+        discussion: "A second signal cuts what is still open. SIGUSR1 opens the access log's file again."
+    )
+
+    @OptionGroup var options: ConfigOptions
+
+    func run() async throws {
+        let setup = options.load()
+        guard setup.isValid else {
+            printDiagnostics(setup)
+            throw ExitCode.badConfiguration
+        }
+        try await GatewayService(setup).run()
+    }
+}

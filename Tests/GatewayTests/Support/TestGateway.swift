@@ -1,0 +1,128 @@
+import Config
+import Gateway
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import SourceContract
+import SourcePlugins
+
+/// A data listener on a free port of this machine, over sources of the test.
+struct TestGateway: Sendable {
+    let port: Int
+    let registry: PrometheusRegistry
+    let connections: ConnectionRegistry
+    let objects: ObjectTable
+    private let group: ServiceGroup
+    private let drain: DrainClock
+
+    func client() async throws -> RawClient { try await RawClient(port: port) }
+
+    func stop() async { await group.triggerGracefulShutdown() }
+
+    func hurry() { drain.hurry() }
+
+    /// Waits until the metrics page has `line` in it; the suite's time limit ends a wait in vain.
+    func untilCounted(_ line: String) async {
+        while !registry.page().contains(line), !Task.isCancelled { await Task.yield() }
+    }
+
+    struct Options: Sendable {
+        var limits = ConnectionServices.Limits()
+        var firstByteDeadline = Duration.seconds(20)
+        var drainDeadline = Duration.seconds(20)
+        var connectionLimit = 1000
+        var trustedProxies: [AddressRange] = []
+        var accessLog: AccessLog?
+        /// Besides the sources given: one that is off.
+        var disabled: String?
+    }
+
+    /// Serves `source` at `/media` while `body` runs. `body` may stop the gateway itself.
+    static func with(
+        _ source: any MediaSource = SyntheticSource(),
+        _ options: Options = Options(),
+        _ body: @Sendable (TestGateway) async throws -> Void
+    ) async throws {
+        let registry = PrometheusRegistry()
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let objects = ObjectTable()
+        var entries = [
+            SourceTable.Entry(
+                name: "media",
+                kind: "synthetic",
+                mount: "/media",
+                firstByteDeadline: options.firstByteDeadline,
+                state: .enabled(source),
+                epoch: 0
+            )
+        ]
+        if let disabled = options.disabled {
+            entries.append(
+                SourceTable.Entry(
+                    name: disabled,
+                    kind: "disk",
+                    mount: "/\(disabled)",
+                    firstByteDeadline: .seconds(1),
+                    state: .disabled(file: "plugins.d/\(disabled).toml:2:1", key: "enabled"),
+                    epoch: 1
+                )
+            )
+        }
+        let table = SourceTable(entries)
+        let connections = ConnectionRegistry(limit: options.connectionLimit)
+        let services = ConnectionServices(
+            plane: .data,
+            limits: options.limits,
+            logger: logger,
+            reporter: RequestReporter(
+                plane: .data,
+                registry: registry,
+                accessLog: options.accessLog,
+                slowLog: SlowRequestLog(threshold: .seconds(3600), logger: logger)
+            ),
+            registry: connections,
+            trustedProxies: options.trustedProxies
+        )
+        let dispatcher = DataDispatcher(
+            sources: table,
+            objects: objects,
+            response: MediaResponse(node: "test"),
+            pages: PageRouter(sources: table, facts: { [] }, pluginsDirectory: "plugins.d", logger: logger),
+            pageDeadline: options.firstByteDeadline
+        )
+        let port = Observed<Int?>(nil)
+        let drain = DrainClock(patience: options.drainDeadline)
+        let listener = Listener(
+            addresses: [.tcp(host: "127.0.0.1", port: 0)],
+            group: MultiThreadedEventLoopGroup.singleton,
+            services: services,
+            dispatcher: dispatcher,
+            drain: drain,
+            bound: { addresses in port.update { $0 = addresses.first?.port } }
+        )
+        let group = ServiceGroup(services: [listener], logger: logger)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await group.run() }
+            let port = try await port.until { $0 != nil } ?? 0
+            let gateway = TestGateway(
+                port: port,
+                registry: registry,
+                connections: connections,
+                objects: objects,
+                group: group,
+                drain: drain
+            )
+            do {
+                try await body(gateway)
+            } catch {
+                drain.hurry()
+                await group.triggerGracefulShutdown()
+                throw error
+            }
+            drain.hurry()
+            await group.triggerGracefulShutdown()
+            try await tasks.waitForAll()
+        }
+    }
+}

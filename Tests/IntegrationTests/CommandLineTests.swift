@@ -1,0 +1,101 @@
+import Foundation
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct CommandLineTests {
+    @Test("check says that a right configuration is right")
+    func checkRight() async throws {
+        let folder = try Folder(Folder.configuration)
+        let ended = try await Program.run(["check"], in: folder.url)
+        #expect(ended.status == 0)
+        #expect(ended.output == "config.toml: no errors, 1 source enabled\n")
+    }
+
+    @Test("check names every mistake with its place, and exits with 78")
+    func checkWrong() async throws {
+        var files = Folder.configuration
+        files["config.toml", default: ""] += "[log]\nlevle = \"info\"\n"
+        files["plugins.d/media.toml"] = "kind = \"disk\"\n[options]\nroot = 5\n"
+        let folder = try Folder(files)
+        let ended = try await Program.run(["check"], in: folder.url)
+        #expect(ended.status == 78)
+        #expect(ended.errors.contains("config.toml:6:1: error: log.levle: "))
+        #expect(ended.errors.contains("plugins.d/media.toml:3:8: error: media.options.root: found 5; expected"))
+        #expect(ended.errors.hasSuffix("2 errors\n"))
+    }
+
+    @Test("serve refuses a wrong configuration with 78 and binds nothing")
+    func serveWrong() async throws {
+        var files = Folder.configuration
+        files["config.toml"] = "[server]\nlisten = 8080\n"
+        let folder = try Folder(files)
+        let ended = try await Program.run(["serve"], in: folder.url)
+        #expect(ended.status == 78)
+        #expect(ended.errors.contains("config.toml:2:10: error: server.listen: "))
+    }
+
+    @Test("config show says where each value is from")
+    func configShow() async throws {
+        let folder = try Folder(Folder.configuration)
+        let ended = try await Program.run(
+            ["config", "show", "--set", "log.level=debug"],
+            in: folder.url,
+            environment: ["MEDIA_GATEWAY__LIMITS__CONNECTIONS": "17"]
+        )
+        #expect(ended.status == 0)
+        #expect(ended.output.contains("level = \"debug\"  # flag --set log.level\n"))
+        #expect(ended.output.contains("connections = 17  # environment MEDIA_GATEWAY__LIMITS__CONNECTIONS\n"))
+        #expect(ended.output.contains("follow_symlinks = false  # default\n"))
+    }
+
+    @Test("an address that is taken is one clear line and exit 1")
+    func addressTaken() async throws {
+        let folder = try Folder(Folder.configuration)
+        let taken = try TakenPort()
+        let ended = try await Program.run(["serve", "--set", "server.listen=127.0.0.1:\(taken.port)"], in: folder.url)
+        #expect(ended.status == 1)
+        #expect(ended.errors.contains("cannot listen on 127.0.0.1:\(taken.port)"))
+    }
+
+    @Test("more connections than the descriptor limit has room for are refused at start")
+    func descriptorLimit() async throws {
+        let folder = try Folder(Folder.configuration)
+        let ended = try await Program.run(
+            ["-c", "ulimit -n 300; exec \"$0\" serve", Program.gateway],
+            program: "/bin/sh",
+            in: folder.url
+        )
+        #expect(ended.status == 1)
+        #expect(ended.errors.contains("limits.connections = 4000"))
+    }
+
+    @Test("the version and the help are printed")
+    func help() async throws {
+        #expect(try await Program.run(["--version"]).output == "0.1.0\n")
+        let help = try await Program.run(["--help"])
+        for command in ["serve", "check", "config"] { #expect(help.output.contains(command)) }
+    }
+}
+
+/// A port of this machine that somebody listens on.
+private final class TakenPort {
+    let port: Int
+    private let descriptor: Int32
+
+    init() throws {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isListening = withUnsafeMutableBytes(of: &address) { bytes in
+            let pointer = bytes.assumingMemoryBound(to: sockaddr.self).baseAddress
+            return bind(descriptor, pointer, length) == 0 && listen(descriptor, 1) == 0
+                && getsockname(descriptor, pointer, &length) == 0
+        }
+        try #require(isListening)
+        self.descriptor = descriptor
+        port = Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    deinit { close(descriptor) }
+}

@@ -1,0 +1,79 @@
+import Foundation
+import Testing
+
+/// The program that was built with these tests.
+struct Program: Sendable {
+    static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    /// Beside the bundle of the tests.
+    static let gateway = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+        .appending(path: "media-gateway").path
+
+    struct Ended: Sendable {
+        let status: Int32
+        let output: String
+        let errors: String
+    }
+
+    /// Runs a program to its end. What it prints must fit into pipes, or go to files.
+    static func run(
+        _ arguments: [String],
+        program: String = gateway,
+        in directory: URL? = nil,
+        environment: [String: String] = [:]
+    ) async throws -> Ended {
+        let process = Process()
+        process.executableURL = URL(filePath: program)
+        process.arguments = arguments
+        process.currentDirectoryURL = directory
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
+        let (output, errors) = (Pipe(), Pipe())
+        (process.standardOutput, process.standardError) = (output, errors)
+        process.standardInput = FileHandle.nullDevice
+        let ended = try await withCheckedThrowingContinuation { continuation in
+            process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
+            do { try process.run() } catch { continuation.resume(throwing: error) }
+        }
+        return Ended(
+            status: ended,
+            output: String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self),
+            errors: String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        )
+    }
+
+    /// Where a command is; `nil` if it is not installed. In CI everything is.
+    static func installed(_ command: String) -> String? {
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":") + ["/usr/sbin"]
+        return folders.map { "\($0)/\(command)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+    }
+
+    static let isCI = ProcessInfo.processInfo.environment["CI"] == "true"
+}
+
+/// A temporary folder with a configuration.
+struct Folder: ~Copyable, Sendable {
+    let url: URL
+
+    init(_ files: [String: String]) throws {
+        url = FileManager.default.temporaryDirectory.appending(path: "media-gateway.\(UUID().uuidString)")
+        for (name, text) in files {
+            let file = url.appending(path: name)
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(),
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o755]
+            )
+            try Data(text.utf8).write(to: file)
+        }
+    }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+
+    /// Free ports and a disk source, besides what the test is about.
+    static let configuration = [
+        "config.toml": "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n",
+        "plugins.d/media.toml": "kind = \"disk\"\n[options]\nroot = \"../media\"\n",
+        "media/hello.txt": "hello\n",
+    ]
+}
