@@ -1,0 +1,39 @@
+"""All acceptance checks: a line for each with its figure, and ``N passed, N failed`` at the end.
+
+    python3 Tests/Acceptance/run.py [--quick] [NAME ...]
+
+Names choose checks: ranges, random_ranges, desync, paths, drain, slow, players. ``MEDIA_GATEWAY`` names the program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+import time
+
+import report
+
+CHECKS = ("ranges", "random_ranges", "desync", "paths", "drain", "slow", "players")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the counts of CI rather than the full ones")
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *CHECKS], help="the checks to run")
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    report.deadline(1200 if chosen.quick else 3000)
+    out = report.Report()
+    for name in chosen.names or CHECKS:
+        began = time.monotonic()
+        print(f"----  {name}", flush=True)
+        with out.guarded(name):
+            importlib.import_module(name).main(out, chosen.quick)
+        print(f"      {name}: {time.monotonic() - began:.0f} s", flush=True)
+    return out.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

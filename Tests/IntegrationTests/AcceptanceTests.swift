@@ -1,0 +1,25 @@
+import Foundation
+import Testing
+
+/// The built program against real players and hostile clients, with the counts of CI; `make acceptance` has the full
+/// ones. What is not installed is skipped by name, but never in CI.
+@Suite(.serialized, .timeLimit(.minutes(15))) struct AcceptanceTests {
+    static let python = Program.installed("python3")
+
+    @Test(
+        "the built gateway keeps its promises",
+        .enabled(if: python != nil || Program.isCI, "python3 is not installed"),
+        arguments: ["ranges", "random_ranges", "desync", "paths", "drain", "slow", "players"]
+    )
+    func promises(name: String) async throws {
+        let python = try #require(Self.python)
+        let run = Program.repository.appending(path: "Tests/Acceptance/run.py").path
+        let ended = try await Program.run(
+            [run, "--quick", name],
+            program: python,
+            environment: ["MEDIA_GATEWAY": Program.gateway]
+        )
+        print(ended.output)
+        #expect(ended.status == 0, "\(ended.output)\(ended.errors)")
+    }
+}
