@@ -34,6 +34,7 @@ check: lint test ## What CI runs
 
 acceptance: build ## Every promise at full counts, with PASS or FAIL and the figure for each
 	python3 Tests/Acceptance/run.py
+	CONFIG_FUZZ_ITERATIONS=1000000 swift test $(SWIFT_FLAGS) --filter ConfigTests.FuzzTests
 
 bench: build ## CPU and memory beside nginx
 	python3 Benchmarks/bench.py

@@ -9,7 +9,9 @@ import Testing
     @Test(
         "the built gateway keeps its promises",
         .enabled(if: python != nil || Program.isCI, "python3 is not installed"),
-        arguments: ["ranges", "random_ranges", "desync", "paths", "drain", "slow", "players"]
+        arguments: [
+            "configs", "ranges", "random_ranges", "desync", "request_fuzz", "paths", "drain", "slow", "players",
+        ]
     )
     func promises(name: String) async throws {
         let python = try #require(Self.python)

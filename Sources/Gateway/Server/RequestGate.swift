@@ -54,41 +54,46 @@ package enum RequestGate {
 
     /// `uri-host [ ":" port ]` (RFC 9110 §7.2), without user information.
     package static func isHost(_ text: String) -> Bool {
-        guard let authority = HostAuthority(text) else { return false }
-        return !authority.host.isEmpty
+        HostAuthority(text) != nil
     }
 }
 
 /// A host with an optional port, as in a `Host` field.
-package struct HostAuthority: Sendable, Hashable {
-    /// In lower case, IPv6 addresses without brackets.
-    package let host: String
+package struct HostAuthority: Sendable {
+    private let name: Substring
     package let port: Int?
 
+    /// In lower case, IPv6 addresses without brackets.
+    package var host: String { name.lowercased() }
+
     package init?(_ text: String) {
-        let hostPart: Substring
+        let bytes = text.utf8
         let rest: Substring
-        if text.first == "[" {
-            guard let end = text.firstIndex(of: "]") else { return nil }
-            hostPart = text[text.index(after: text.startIndex)..<end]
-            rest = text[text.index(after: end)...]
-            guard !hostPart.isEmpty, hostPart.utf8.allSatisfy(Self.isAddressByte) else { return nil }
+        if bytes.first == UInt8(ascii: "[") {
+            guard let end = bytes.firstIndex(of: UInt8(ascii: "]")) else { return nil }
+            name = text[bytes.index(after: bytes.startIndex)..<end]
+            rest = text[bytes.index(after: end)...]
+            guard !name.isEmpty, name.utf8.allSatisfy(Self.isAddressByte) else { return nil }
         } else {
-            let colon = text.firstIndex(of: ":") ?? text.endIndex
-            hostPart = text[..<colon]
+            let colon = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.endIndex
+            name = text[..<colon]
             rest = text[colon...]
-            guard !hostPart.isEmpty, hostPart.utf8.allSatisfy(Self.isNameByte) else { return nil }
+            guard !name.isEmpty, name.utf8.allSatisfy(Self.isNameByte) else { return nil }
         }
-        if rest.isEmpty || rest == ":" {
+        guard !rest.isEmpty else {
             port = nil
-        } else {
-            let digits = rest.dropFirst()
-            guard rest.first == ":", digits.utf8.count <= 5, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-                let number = Int(digits), number <= 65_535
-            else { return nil }
-            port = number
+            return
         }
-        host = hostPart.lowercased()
+        guard rest.utf8.first == UInt8(ascii: ":") else { return nil }
+        let digits = rest.dropFirst()
+        guard !digits.isEmpty else {
+            port = nil
+            return
+        }
+        guard digits.utf8.count <= 5, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(digits),
+            number <= 65_535
+        else { return nil }
+        port = number
     }
 
     private static func isAddressByte(_ byte: UInt8) -> Bool {
