@@ -15,7 +15,7 @@ package struct GatewayConfig: Sendable {
     package struct Server: Sendable, Equatable {
         /// At least one.
         package var listen: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 8080)]
-        /// The node's name in Cache-Status, Via and logs; empty means the host's name.
+        /// The node's name in Cache-Status; empty means the host's name.
         package var name = ""
         /// Whose word is taken for the address of a client.
         package var trustedProxies: [AddressRange] = []

@@ -2,9 +2,10 @@ import Glibc
 
 /// The limit of open descriptors, which must hold all connections and what serves them.
 enum DescriptorLimit {
-    /// For each connection its socket; for each of up to 4096 that stream at a time a file; and some for the rest.
+    /// For each connection its socket; for each of up to 4096 that stream at a time a file; 256 for
+    /// the admin listener; and some for the rest.
     private static func needed(connections: Int) -> UInt64 {
-        UInt64(clamping: connections) + min(UInt64(clamping: connections), 4096) + 128
+        UInt64(clamping: connections) + min(UInt64(clamping: connections), 4096) + 384
     }
 
     /// Raises the soft limit as far as needed.

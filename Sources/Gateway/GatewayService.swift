@@ -49,7 +49,7 @@ package struct GatewayService: Sendable {
                 await watchSignals(telemetry) { count in
                     status.isDraining = true
                     if count == 1 {
-                        telemetry.logger.info("stopping")
+                        telemetry.logger.info("stopping", metadata: ["connections": "\(status.connections())"])
                         exitAtLast(after: config.server.drainDeadline, telemetry)
                         await serviceGroup.triggerGracefulShutdown()
                     } else {
@@ -88,6 +88,7 @@ package struct GatewayService: Sendable {
         )
         let registry = ConnectionRegistry(limit: config.limits.connections)
         telemetry.count(registry, plane: .data)
+        status.connections = { registry.openConnections }
         return Listener(
             addresses: config.server.listen,
             group: group,
@@ -174,7 +175,7 @@ private struct SupervisedSource: Service {
 /// Calls `stop` with 1, 2, … for each signal that asks the process to end; opens the logs again for SIGUSR1.
 private func watchSignals(_ telemetry: Telemetry, stop: @Sendable (Int) async -> Void) async {
     var count = 0
-    for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint, .sigusr1) {
+    for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr1) {
         if signal == .sigusr1 {
             telemetry.reopen()
         } else {
@@ -186,7 +187,7 @@ private func watchSignals(_ telemetry: Telemetry, stop: @Sendable (Int) async ->
 
 /// Ends the process if something holds up an orderly end: a source whose `run()` does not return, a stuck file system.
 private func exitAtLast(after drainDeadline: Duration, _ telemetry: Telemetry) {
-    let patience = drainDeadline + .milliseconds(800)
+    let patience = drainDeadline + .milliseconds(500)
     let nanoseconds = Int(clamping: patience.wholeNanoseconds)
     DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(nanoseconds)) {
         telemetry.close()

@@ -89,7 +89,7 @@ extension AdminAccess {
         case .unix:
             self.init(token: token, hosts: nil)
         case .tcp(let host, _):
-            self.init(token: token, hosts: ["localhost", "127.0.0.1", "::1", host.lowercased()])
+            self.init(token: token, hosts: ["localhost", host.lowercased(), NodeName.ofHost.lowercased()])
         }
     }
 }

@@ -11,10 +11,17 @@ final class GatewayStatus: Sendable {
         var admin: [String] = []
         var sources: [String] = []
         var isDraining = false
+        var connections: @Sendable () -> Int = { 0 }
     }
 
     let objects = ObjectTable()
     private let state = Mutex(State())
+
+    /// The number of open connections to the data listener.
+    var connections: @Sendable () -> Int {
+        get { state.withLock { $0.connections } }
+        set { state.withLock { $0.connections = newValue } }
+    }
 
     var isDraining: Bool {
         get { state.withLock { $0.isDraining } }
@@ -91,7 +98,7 @@ final class GatewayStatus: Sendable {
 enum NodeName {
     /// A structured-field token if the name can be one, else a string (RFC 8941 §3.3.3, §3.3.4).
     static func structuredField(_ name: String) -> String {
-        let name = name.isEmpty ? hostName() : name
+        let name = name.isEmpty ? ofHost : name
         let isToken =
             name.utf8.first.map { (UInt8(ascii: "A")...UInt8(ascii: "z")).contains($0) && isTokenByte($0) } ?? false
         guard isToken, name.utf8.allSatisfy(isTokenByte) else {
@@ -103,7 +110,8 @@ enum NodeName {
         return name
     }
 
-    private static func hostName() -> String {
+    /// What the system calls this machine.
+    static var ofHost: String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { name in
             guard let start = name.baseAddress, gethostname(start, name.count) == 0 else { return "media-gateway" }
             return String(decoding: name.map(UInt8.init(bitPattern:)).prefix { $0 != 0 }, as: UTF8.self)

@@ -60,6 +60,11 @@ struct Telemetry: Sendable {
             labels: [("plane", plane.rawValue)]
         )
         registry.onScrape { _ in gauge.set(connections.openConnections) }
+        registry.gauge(
+            "media_gateway_http_connections_limit",
+            help: "Connections there may be; more wait to be accepted",
+            labels: [("plane", plane.rawValue)]
+        ).set(connections.limit)
     }
 
     /// Tells whoever started the gateway, on standard error.
@@ -72,8 +77,8 @@ struct Telemetry: Sendable {
     }
 
     func close() {
-        access?.close(within: .milliseconds(500))
-        log.close(within: .milliseconds(500))
+        access?.close(within: .milliseconds(150))
+        log.close(within: .milliseconds(150))
     }
 }
 

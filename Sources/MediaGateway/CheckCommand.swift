@@ -18,6 +18,6 @@ struct CheckCommand: ParsableCommand {
             throw ExitCode.badConfiguration
         }
         let count = setup.enabledSourceCount
-        print("\(options.config ?? "config.toml"): no errors, \(count) \(count == 1 ? "source" : "sources") enabled")
+        print("\(options.place): no errors, \(count) \(count == 1 ? "source" : "sources") enabled")
     }
 }

@@ -20,6 +20,13 @@ struct ConfigOptions: ParsableArguments {
     )
     var overrides: [String] = []
 
+    /// What is loaded, for people.
+    var place: String {
+        if let config { return config }
+        return FileManager.default.fileExists(atPath: "config.toml")
+            ? "config.toml" : "no config.toml here, built-in values"
+    }
+
     func load() -> GatewaySetup {
         GatewaySetup(configPath: config, environment: ProcessInfo.processInfo.environment, overrides: overrides)
     }

@@ -40,8 +40,8 @@ class OpenWatch:
         return self
 
     def __exit__(self, *_) -> None:
-        self.process.terminate()
-        self.process.wait(10)
+        # Detaching from many threads can take it long; a tracer that is killed lets go of them too.
+        gateway.end(self.process, 10)
         self.lines = self.trace.read_text(errors="replace").splitlines()
         self.folder.__exit__(None, None, None)
 

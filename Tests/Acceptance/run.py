@@ -2,7 +2,7 @@
 
     python3 Tests/Acceptance/run.py [--quick] [NAME ...]
 
-Names choose checks: configs, ranges, random_ranges, desync, request_fuzz, paths, drain, slow, players. ``MEDIA_GATEWAY`` names the program.
+Names choose checks: configs, ranges, random_ranges, desync, request_fuzz, greedy, paths, drain, slow, players. ``MEDIA_GATEWAY`` names the program.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 
 import report
 
-CHECKS = ("configs", "ranges", "random_ranges", "desync", "request_fuzz", "paths", "drain", "slow", "players")
+CHECKS = ("configs", "ranges", "random_ranges", "desync", "request_fuzz", "greedy", "paths", "drain", "slow", "players")
 
 
 def main() -> int:

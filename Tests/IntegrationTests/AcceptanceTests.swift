@@ -10,7 +10,8 @@ import Testing
         "the built gateway keeps its promises",
         .enabled(if: python != nil || Program.isCI, "python3 is not installed"),
         arguments: [
-            "configs", "ranges", "random_ranges", "desync", "request_fuzz", "paths", "drain", "slow", "players",
+            "configs", "ranges", "random_ranges", "desync", "request_fuzz", "greedy", "paths", "drain", "slow",
+            "players",
         ]
     )
     func promises(name: String) async throws {

@@ -26,6 +26,20 @@ struct DiskFileTests {
         }
     }
 
+    @Test("a FIFO is not opened at all, which would let its writer go on", arguments: [true, false])
+    func untouchedFIFO(_ usesOpenat2: Bool) async throws {
+        try await withDisk(usesOpenat2: usesOpenat2) { disk in
+            try disk.directory.makeFIFO("root/fifo")
+            let watch = inotify_init1(Int32(IN_NONBLOCK))
+            defer { close(watch) }
+            try #require(inotify_add_watch(watch, disk.directory.path("root/fifo"), UInt32(IN_OPEN)) >= 0)
+            // On the pool, and without it once the root is known.
+            for _ in 0..<2 { #expect(try await code { try await disk.open("fifo") } == .notFound) }
+            var event = [UInt8](repeating: 0, count: 256)
+            #expect(read(watch, &event, event.count) == -1 && errno == EAGAIN)
+        }
+    }
+
     @Test(
         "the kernel's own file systems hold no media",
         arguments: ["version", "self/environ", "self/exe", "sys/kernel/ostype"]

@@ -65,7 +65,7 @@ package struct MediaDelivery: Sendable {
             // Neither side may ever have to wait: the other connections of the event loop get their turn all the same.
             if turn >= Self.bytesPerTurn {
                 turn = 0
-                await Task.yield()
+                try await exchange.endTurn()
             }
             next = try await bytes.next()
         }

@@ -115,7 +115,7 @@ package struct LandingPage: Sendable {
         case .off(let file, let key):
             """
             <span class="state">off</span><span class="more quiet">To enable it, set <code>\(key)</code> in \
-            <code>\(file)</code> and reload.</span>
+            <code>\(file)</code> and restart.</span>
             """
         case .down(let reason):
             "<span class=\"state down\">down</span><span class=\"more quiet\">\(reason)</span>"

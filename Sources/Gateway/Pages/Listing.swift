@@ -5,7 +5,7 @@ package struct Listing: Sendable {
     package let mount: MountAddress
     /// The directory, relative to the mount.
     package let path: MediaPath
-    /// In byte order of their names.
+    /// In the order people expect of names.
     package let items: [Item]
 
     package struct Item: Sendable {
@@ -23,7 +23,7 @@ package struct Listing: Sendable {
         let subtitles = SubtitleIndex(entries.lazy.filter { !$0.isDirectory }.map(\.name))
         self.mount = mount
         self.path = path
-        self.items = entries.sorted { $0.name < $1.name }.map { entry in
+        self.items = entries.sorted { NaturalOrder.precedes($0.name, $1.name) }.map { entry in
             let itemPath = path.appending(entry.name, isDirectory: entry.isDirectory)
             let type = entry.isDirectory ? nil : MediaType(of: entry.name)
             return Item(

@@ -4,7 +4,7 @@
 /// as a cue is left out. Whatever the input, the output is valid UTF-8 and begins with `WEBVTT`.
 package enum SubtitleConverter {
     /// The largest input that is converted; no real subtitle comes near.
-    package static let inputLimit = 4 << 20
+    package static let inputLimit = 1 << 20
 
     /// - Returns: `nil` if `input` is larger than ``inputLimit``.
     package static func webVTT(fromSubRip input: [UInt8]) -> [UInt8]? {

@@ -40,7 +40,13 @@ package struct AdminDispatcher: RequestDispatcher {
             return .refuse(problem, route: route, source: "")
         }
         guard request.head.method != .options else {
-            return .refuse(.methodNotAllowed("OPTIONS"), route: route, source: "")
+            let problem = RequestProblem(
+                405,
+                .methodNotAllowed,
+                "OPTIONS is not available here; use GET or HEAD",
+                allow: "GET, HEAD"
+            )
+            return .refuse(problem, route: route, source: "")
         }
         let (responder, logger) = (responder, logger)
         let operation = Dispatch.Operation(route: route, source: "", firstByteDeadline: .seconds(20)) { exchange in
@@ -74,8 +80,8 @@ package struct AdminAccess: Sendable {
 
     /// - Parameters:
     ///   - token: what `Authorization: Bearer` must carry; `nil` on a listener that only this machine reaches.
-    ///   - hosts: the names that a `Host` field may have, in lower case, so that no page can reach the listener by
-    ///     rebinding its own name (CVE-2018-5702); `nil` for a Unix socket.
+    ///   - hosts: the names that a `Host` field may have besides addresses, in lower case, so that no page can reach the
+    ///     listener by rebinding its own name (CVE-2018-5702); `nil` for a Unix socket.
     package init(token: [UInt8]?, hosts: Set<String>?) {
         self.token = token
         self.hosts = hosts
@@ -83,7 +89,9 @@ package struct AdminAccess: Sendable {
 
     func refuse(_ request: GatewayRequest, needsToken: Bool) -> RequestProblem? {
         if let hosts {
-            guard let host = request.head.fields[.host].flatMap({ HostAuthority($0) }), hosts.contains(host.host) else {
+            guard let host = request.head.fields[.host].flatMap({ HostAuthority($0) })?.host,
+                hosts.contains(host) || (try? SocketAddress(ipAddress: host, port: 0)) != nil
+            else {
                 return RequestProblem(421, .badHost, "the admin listener does not answer to this host name")
             }
         }

@@ -30,11 +30,15 @@ struct ConvertedSubtitle {
                 lastModified: info.lastModified,
                 validity: info.validity
             )
-            if fields.preconditions.evaluate(derived) == .notModified {
-                head.status = 304
-                head.framing = .none
-                try await exchange.respond(head)
-                return
+            switch fields.preconditions.evaluate(derived) {
+            case .proceed:
+                break
+            case .notModified:
+                (head.status, head.framing) = (304, .none)
+                return try await exchange.respond(head)
+            case .failed:
+                (head.status, head.framing) = (412, .length(0))
+                return try await exchange.respond(head)
             }
         }
         head.add("Content-Type", "text/vtt; charset=utf-8")

@@ -39,7 +39,7 @@ package struct DataDispatcher: RequestDispatcher {
             let problem = RequestProblem(
                 404,
                 .sourceDisabled,
-                "the source \(entry.name) is not enabled; set \(key) = true in \(file)"
+                "the source \(entry.name) is not enabled; set \(key) = true in \(file) and restart"
             )
             return .refuse(problem, route: .media, source: entry.name)
         case .enabled(let source):
@@ -54,7 +54,8 @@ package struct DataDispatcher: RequestDispatcher {
         of entry: SourceTable.Entry
     ) -> Dispatch {
         if rest.isEmpty {
-            return .answer(Self.redirect(to: entry.mount + "/"), body: nil, route: .listing, source: entry.name)
+            let location = entry.mount + "/" + (request.query.map { "?\($0)" } ?? "")
+            return .answer(Self.redirect(to: location), body: nil, route: .listing, source: entry.name)
         }
         let path: MediaPath
         do {

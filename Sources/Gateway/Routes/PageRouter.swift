@@ -34,8 +34,11 @@ package struct PageRouter: Sendable {
         self.responder = router.buildResponder()
     }
 
+    /// Off the event loop: a page of a large directory takes its time to write.
     func respond(to exchange: Exchange) async throws {
-        try await exchange.forward(to: responder, logger: logger)
+        try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            try await exchange.forward(to: responder, logger: logger)
+        }
     }
 
     /// Answers for a path that names no object but may stand for one: a directory without its slash is redirected, a
@@ -50,7 +53,10 @@ package struct PageRouter: Sendable {
     ) async throws {
         guard let source = entry.listing else { throw error }
         if let subRip = SubtitleTrack.subRip(behind: path), case .enabled(let media) = entry.state {
-            try await ConvertedSubtitle(source: media, path: subRip).respond(to: exchange, missing: error)
+            // Off the event loop, as pages are.
+            try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                try await ConvertedSubtitle(source: media, path: subRip).respond(to: exchange, missing: error)
+            }
             return
         }
         guard (try? await source.list(path.asDirectory)) != nil else { throw error }
@@ -68,18 +74,19 @@ private struct LandingPages: Sendable {
 
     func respond() async -> Response {
         var listings: [Listing] = []
+        var shown: [LandingPage.Source] = []
         for entry in sources.entries {
-            // A source that cannot list just now is still named on the page.
-            guard let source = entry.listing, let entries = try? await source.list(.root) else { continue }
-            listings.append(Listing(entries, mount: MountAddress(entry.mount), path: .root))
-        }
-        let shown = sources.entries.map { entry in
-            LandingPage.Source(
-                name: entry.name,
-                kind: entry.kind,
-                mount: MountAddress(entry.mount),
-                state: state(of: entry)
-            )
+            var state = state(of: entry)
+            if let source = entry.listing {
+                do {
+                    let entries = try await source.list(.root)
+                    listings.append(Listing(entries, mount: MountAddress(entry.mount), path: .root))
+                } catch {
+                    state = .down(reason: (error as? SourceError)?.message ?? "it cannot be listed")
+                }
+            }
+            let mount = MountAddress(entry.mount)
+            shown.append(LandingPage.Source(name: entry.name, kind: entry.kind, mount: mount, state: state))
         }
         let landing = LandingPage(
             sources: shown.sorted { $0.name < $1.name },
@@ -92,7 +99,8 @@ private struct LandingPages: Sendable {
 
     private func state(of entry: SourceTable.Entry) -> LandingPage.Source.State {
         switch entry.state {
-        case .disabled(let file, let key): .off(file: file, key: "\(key) = true")
+        case .disabled(let file, let key):
+            .off(file: file, key: "\(key.split(separator: ".").last ?? "enabled") = true")
         case .enabled: sources.failure(of: entry.name).map { .down(reason: $0) } ?? .on
         }
     }
@@ -111,7 +119,10 @@ private struct MountPages: Sendable {
         guard let directory = path.isDirectory ? path : path.parent else { throw RequestProblem.notFound }
         let entries = try await source.list(directory)
         let listing = Listing(entries, mount: MountAddress(entry.mount), path: directory)
-        let format = PageFormat(request)
+        let format = try PageFormat(request)
+        if entries.contains(where: { $0.name == path.name && $0.kind == .directory }), !path.isDirectory {
+            return Response(redirectTo: MountAddress(entry.mount).url(path.asDirectory), request)
+        }
         return path.isDirectory
             ? try directoryResponse(listing, format, request)
             : try fileResponse(path, listing, format, request)
@@ -161,16 +172,17 @@ private enum PageFormat {
     case playlist
 
     /// `?format=` decides, else `Accept`.
-    init(_ request: GatewayRequest) {
+    ///
+    /// - Throws: ``RequestProblem`` for a format that there is not.
+    init(_ request: GatewayRequest) throws {
         let parameters = request.query?.split(separator: "&") ?? []
-        if parameters.contains("format=m3u") {
-            self = .playlist
-        } else if parameters.contains("format=json") {
-            self = .json
-        } else if parameters.contains("format=html") || AcceptHeader.prefersHTML(request.head.fields[.accept]) {
-            self = .page
-        } else {
-            self = .json
+        let asked = parameters.first { $0.hasPrefix("format=") }?.dropFirst("format=".count).lowercased()
+        switch asked {
+        case "m3u", "m3u8": self = .playlist
+        case "json": self = .json
+        case "html": self = .page
+        case nil: self = AcceptHeader.prefersHTML(request.head.fields[.accept]) ? .page : .json
+        case .some: throw RequestProblem(400, .badRequest, "format is one of html, json and m3u")
         }
     }
 }
@@ -183,6 +195,11 @@ extension MediaPath {
 }
 
 extension Response {
+    fileprivate init(redirectTo path: String, _ request: GatewayRequest) {
+        let query = request.query.map { "?\($0)" } ?? ""
+        self.init(status: .permanentRedirect, headers: [.location: path + query])
+    }
+
     fileprivate init(page: Page) {
         var headers: HTTPFields = [.contentType: Page.contentType, .cacheControl: "no-store"]
         headers[.contentSecurityPolicy] = Page.contentSecurityPolicy
@@ -201,7 +218,8 @@ extension Response {
     fileprivate init(playlist: Playlist, for path: MediaPath) {
         var headers: HTTPFields = [.contentType: Playlist.mediaType, .cacheControl: "no-store"]
         if let name = Playlist.name(for: path) {
-            headers[.contentDisposition] = ContentDisposition(.inline, name: name).value
+            // To be saved or given to a player: browsers that show it look for an HLS stream in it, and find none.
+            headers[.contentDisposition] = ContentDisposition(.attachment, name: name).value
         }
         let body = ResponseBody(byteBuffer: ByteBuffer(string: playlist.text))
         self.init(status: .ok, headers: headers, body: body)

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import NIOCore
 import SourcePlugins
@@ -35,6 +36,7 @@ extension ConnectionHandler {
             transfer.isChunked = transfer.hasBody
         case .chunked, .untilClose:
             transfer.isKeepAlive = false
+            transfer.endsWithConnection = transfer.hasBody
             transfer.pendingHead?.framing = .untilClose
         }
         state = .answering(transfer)
@@ -161,7 +163,11 @@ extension ConnectionHandler {
         switch failure {
         case let problem as RequestProblem: return problem
         case let error as SourceError:
-            if error.cause != nil { log(error, of: transfer) }
+            switch error.code {
+            // The access log has what strangers ask for in vain.
+            case .badPath, .notFound, .forbidden, .notReady: break
+            case .unavailable, .changed, .timedOut: log(error, of: transfer)
+            }
             return RequestProblem(error)
         default:
             log(failure, of: transfer)
@@ -202,12 +208,19 @@ extension ConnectionHandler {
             let taken = transfer.taken
             transfer.taken = nil
             transfer.task?.cancel()
+            if transfer.endsWithConnection { resetOnClose() }
             let unsent = unsentBytes()
             transfer.bodyBytes = max(transfer.bodyBytes - unsent, 0)
             report(transfer, outcome: outcome)
             taken?.fail(CancellationError())
         }
         closeNow()
+    }
+
+    /// The connection then ends with RST instead of FIN.
+    private func resetOnClose() {
+        // Carried out at once, since this is the channel's event loop.
+        _ = (context?.channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
     }
 
     func unsentBytes() -> Int64 {

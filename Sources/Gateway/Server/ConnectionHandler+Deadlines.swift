@@ -31,10 +31,17 @@ extension ConnectionHandler {
 
     func rearm() {
         guard let context, let deadline else { return }
-        // A stalled client is looked at ten times as often, to tell the moment it last took a byte.
         var next = deadline
-        if case .answering(let transfer) = state, case .waitingForClient = transfer.phase {
+        switch state {
+        case .answering(let transfer):
+            // A stalled client is looked at ten times as often, to tell the moment it last took a byte.
+            guard case .waitingForClient = transfer.phase else { break }
             next = min(deadline, context.eventLoop.now + .nanoseconds(stallLimit.nanoseconds / 10))
+        case .awaitingHead(nil):
+            // Connections may run short while this one is idle.
+            next = min(deadline, context.eventLoop.now + services.limits.idleWhenShort)
+        case .awaitingHead, .lingering, .closed:
+            break
         }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         timer.set(next, on: context.eventLoop) { bound.value.timerFired() }

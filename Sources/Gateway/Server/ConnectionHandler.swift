@@ -59,6 +59,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
         executor = LoopExecutor(context.eventLoop)
         stateSince = context.eventLoop.now
         rearm()
+        // Accepted just before the gateway began to stop, too late to be told.
+        if services.registry.isDraining {
+            isDraining = true
+            context.eventLoop.execute { [bound = NIOLoopBound(self, eventLoop: context.eventLoop)] in
+                bound.value.closeNow()
+            }
+        }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -72,10 +79,20 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        if case .answering = state {
+        if hasEnoughInput {
             holdsRead = true
         } else {
             context.read()
+        }
+    }
+
+    /// Whether what has come in is to be dealt with before more is read.
+    private var hasEnoughInput: Bool {
+        switch state {
+        case .answering: true
+        case .awaitingHead:
+            context?.channel.isWritable == false || inbound.readableBytes > services.limits.pipelinedBytes
+        case .lingering, .closed: false
         }
     }
 
@@ -94,11 +111,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if inbound.readableBytes == 0 {
             inbound = bytes
         } else {
+            inbound.discardReadBytes()
             inbound.writeBuffer(&bytes)
         }
-        // Reading stops during an answer, but the end of input makes NIO hand over all that came before it.
-        if case .answering = state {
-            if inbound.readableBytes > services.limits.pipelinedBytes { interrupt(.clientGone) }
+        // Reading stops when there is enough, but the end of input makes NIO hand over all that came before it.
+        if inbound.readableBytes > 2 * services.limits.pipelinedBytes {
+            interrupt(.clientGone)
             return
         }
         processInbound()
@@ -127,14 +145,19 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable {
-            if case .answering(var transfer) = state {
+            switch state {
+            case .answering(var transfer):
                 let promise = transfer.taken
                 transfer.taken = nil
                 state = .answering(transfer)
                 promise?.succeed()
-            } else {
+            case .awaitingHead:
                 processInbound()
-                closeIfDone()
+                resumeReading(context)
+            case .lingering:
+                if isInputClosed { closeNow() }
+            case .closed:
+                break
             }
         }
         context.fireChannelWritabilityChanged()
@@ -146,7 +169,15 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func processInbound() {
         guard !isProcessing, let context else { return }
         isProcessing = true
-        defer { isProcessing = false }
+        answerInbound(context)
+        // May call back, when the kernel takes what a flush before this one could not send.
+        context.flush()
+        isProcessing = false
+        closeIfDone()
+        rearm()
+    }
+
+    private func answerInbound(_ context: ChannelHandlerContext) {
         while case .awaitingHead(let since) = state, hasInput {
             if !context.channel.isWritable { context.flush() }
             // A client that does not take its answers gets no more of them made.
@@ -156,13 +187,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 let bytes = inbound
                 inbound = ByteBuffer()
                 context.fireChannelRead(wrapInboundOut(bytes))
+                if case .awaitingHead(nil) = state, decodedRequests.isEmpty { headBegins(context) }
                 continue
             }
             switch scanner.scan(inbound) {
             case .needMoreBytes:
-                if since == nil { state = .awaitingHead(headSince: context.eventLoop.now) }
-                rearm()
-                context.flush()
+                if since == nil { headBegins(context) }
                 return
             case .head(let head, let length):
                 inbound.moveReaderIndex(forwardBy: length)
@@ -174,8 +204,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 refuseHead(what)
             }
         }
-        context.flush()
-        rearm()
+    }
+
+    private func headBegins(_ context: ChannelHandlerContext) {
+        state = .awaitingHead(headSince: context.eventLoop.now)
     }
 
     private var hasInput: Bool { inbound.readableBytes > 0 || !decodedRequests.isEmpty }
@@ -184,6 +216,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func handle(_ head: RequestHead, hasBody: Bool) {
         guard let context else { return }
         let now = context.eventLoop.now
+        (state, stateSince) = (.awaitingHead(headSince: nil), now)
         let stages = RequestStages(accepted: now.nanoseconds)
         let isKeepAlive = head.isKeepAlive && !hasBody && !isDraining && (!isInputClosed || hasInput)
         let id = services.makeRequestID()
@@ -277,7 +310,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
             return
         }
         processInbound()
-        closeIfDone()
         resumeReading(context)
     }
 
@@ -292,13 +324,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     /// Ends the connection of a client that asks for nothing more, once it has its answers.
     private func closeIfDone() {
-        guard case .awaitingHead = state, isInputClosed, let context, context.channel.isWritable else { return }
+        guard !isProcessing, case .awaitingHead = state, isInputClosed, let context, context.channel.isWritable else {
+            return
+        }
         closeNow()
     }
 
     private func resumeReading(_ context: ChannelHandlerContext) {
-        guard holdsRead else { return }
-        if case .answering = state { return }
+        guard holdsRead, !hasEnoughInput else { return }
         holdsRead = false
         context.read()
     }
@@ -337,7 +370,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         isInputClosed = true
         switch state {
         case .awaitingHead: closeIfDone()
-        case .lingering: closeNow()
+        case .lingering: if context?.channel.isWritable == true { closeNow() }
         case .answering, .closed: rearm()
         }
     }

@@ -10,7 +10,7 @@ package final class ConnectionRegistry: Sendable {
         var whenEmpty: EventLoopPromise<Void>?
     }
 
-    private let limit: Int
+    package let limit: Int
     private let state = Mutex(State())
     private let count = Atomic(0)
 
@@ -23,15 +23,15 @@ package final class ConnectionRegistry: Sendable {
     /// Whether nine in ten of the connections there may be are open: patience gets shorter then.
     var isRunningShort: Bool { openConnections > limit - limit / 10 }
 
+    var isDraining: Bool { state.withLock { $0.isDraining } }
+
     /// Adds a connection until it closes.
     func add(_ channel: any Channel) {
-        let isDraining = state.withLock { state in
+        state.withLock { state in
             state.channels[ObjectIdentifier(channel)] = channel
             count.store(state.channels.count, ordering: .relaxed)
-            return state.isDraining
         }
         channel.closeFuture.whenComplete { [self] _ in remove(channel) }
-        if isDraining { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
     }
 
     private func remove(_ channel: any Channel) {
@@ -72,6 +72,8 @@ package final class ConnectionRegistry: Sendable {
     func cut() {
         for channel in state.withLock({ Array($0.channels.values) }) {
             channel.pipeline.fireUserInboundEventTriggered(DrainDeadlineEvent())
+            // For one whose handler is not in place yet.
+            channel.close(promise: nil)
         }
     }
 }

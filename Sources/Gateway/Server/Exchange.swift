@@ -60,6 +60,15 @@ package struct Exchange: Sendable {
         try await onLoop { try $0.markResolved(transferID: id) }
     }
 
+    /// Lets the event loop look after its other connections.
+    ///
+    /// A time from now rather than a yield: what is put on the loop again is run before it looks at any socket.
+    package func endTurn() async throws {
+        let promise = loop.makePromise(of: Void.self)
+        loop.scheduleTask(in: .microseconds(50)) { promise.succeed() }
+        try await promise.futureResult.get()
+    }
+
     private func untilTaken() async throws {
         let (connection, id) = (connection, transferID)
         let promise = loop.makePromise(of: Void.self)

@@ -44,6 +44,8 @@ package struct HeadScanner: Sendable {
     package mutating func scan(_ buffer: ByteBuffer) -> Outcome {
         let bytes = buffer.readableBytesUInt8Span
         guard bytes.count > 0 else { return .needMoreBytes }
+        // No request begins like this; a TLS handshake does.
+        guard isTokenByte(bytes[0]) else { return .unusual }
         guard let end = endOfHead(bytes) else {
             return bytes.count > limits.head ? .tooLong(overflow(bytes)) : earlyVerdict(bytes)
         }

@@ -94,6 +94,9 @@ package final class Listener: Service {
                     .childChannelOption(unsentLowWater, value: 512 << 10)
                     .bind(host: host, port: port).get()
             case .unix(let path):
+                guard !UnixSocket.isListenedOn(path) else {
+                    throw IOError(errnoCode: EADDRINUSE, reason: "another process listens there")
+                }
                 return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
             }
         } catch {
@@ -107,7 +110,10 @@ package struct ListenError: Error, CustomStringConvertible {
     package let address: ListenAddress
     package let reason: any Error
 
-    package var description: String { "cannot listen on \(address): \(reason)" }
+    package var description: String {
+        let cause = (reason as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(reason)"
+        return "cannot listen on \(address): \(cause)"
+    }
 }
 
 /// Stops accepting while the connections are at their limit: what waits in the backlog costs no descriptor, and the
@@ -118,12 +124,14 @@ private final class AcceptGate: ChannelDuplexHandler {
     typealias OutboundIn = Never
 
     private let registry: ConnectionRegistry
+    private var isBackingOff = false
 
     init(_ registry: ConnectionRegistry) {
         self.registry = registry
     }
 
     func read(context: ChannelHandlerContext) {
+        guard !isBackingOff else { return }
         let (loop, bound) = (context.eventLoop, NIOLoopBound(context, eventLoop: context.eventLoop))
         if registry.hasRoom(orCall: { loop.execute { bound.value.read() } }) { context.read() }
     }
@@ -134,11 +142,29 @@ private final class AcceptGate: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // A failed accept is the connection's failure, not the listener's.
-        context.fireErrorCaught(error)
+        // Out of descriptors or memory, most likely: asking again at once would only spin.
+        guard !isBackingOff else { return }
+        isBackingOff = true
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: .seconds(1)) {
+            let (gate, context) = bound.value
+            gate.isBackingOff = false
+            context.read()
+        }
     }
 }
 
 /// TCP_NOTSENT_LOWAT: how much the kernel queues for a connection beyond what is on its way. Without it a reader that
 /// stopped holds 4 MiB of kernel memory.
 private let unsentLowWater = ChannelOptions.Types.SocketOption(level: .tcp, name: NIOBSDSocket.Option(rawValue: 25))
+
+private enum UnixSocket {
+    /// Whether some process accepts connections on the socket at `path`, whose file must then not be taken over.
+    static func isListenedOn(_ path: String) -> Bool {
+        guard let address = try? SocketAddress(unixDomainSocketPath: path) else { return false }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return address.withSockAddr { connect(descriptor, $0, socklen_t($1)) == 0 }
+    }
+}

@@ -28,6 +28,8 @@ struct Transfer {
     /// What is left of the announced length; `nil` if none was announced.
     var remaining: Int64?
     var isChunked = false
+    /// Whether the end of the connection is the end of the body, so that an ordinary end would make it look whole.
+    var endsWithConnection = false
     var bodyBytes: Int64 = 0
     var sourceBytes: Int64 = 0
     var taken: EventLoopPromise<Void>?

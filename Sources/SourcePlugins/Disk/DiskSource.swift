@@ -1,4 +1,5 @@
 import Config
+import Logging
 import Synchronization
 
 /// A directory of media files.
@@ -45,6 +46,16 @@ package final class DiskSource: ListingSource {
         self.skipsPool = skipsPool
         self.now = now ?? { .now() }
         self.context = context
+    }
+
+    /// Says in the log if the root is not there; it may come later, as a disk does that is mounted.
+    package func run() async throws {
+        do {
+            try await context.blockingPool.call { [root] in _ = try DiskTree(root) }
+        } catch {
+            context.logger.warning("root not usable", metadata: ["root": "\(root.path)", "reason": "\(error)"])
+        }
+        await untilShutdown()
     }
 
     package func open(_ path: MediaPath) async throws -> any MediaObject {

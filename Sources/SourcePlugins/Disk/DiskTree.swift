@@ -81,6 +81,11 @@ struct DiskTree: ~Copyable {
         guard path.components.allSatisfy({ !$0.isHidden }) else {
             throw SourceError(.notFound, "there is no such file")
         }
+        // Opening a FIFO lets its writer go on, and opening a device may do anything: what is there is asked first. What
+        // is opened is looked at again, in case it was swapped in between.
+        if purpose == .content, !Self.isRegularFile(try open(path, for: .status)) {
+            throw SourceError(.notFound, "there is no such file")
+        }
         guard root.resolution == .automatic else { return try openComponentwise(path, purpose) }
         let result = openAtOnce(path, purpose)
         if result == -ENOSYS || result == -EPERM { return try openComponentwise(path, purpose) }
@@ -94,8 +99,15 @@ struct DiskTree: ~Copyable {
     /// - Returns: `nil` if it would have to wait, or if there is anything else to be said about the path.
     borrowing func openCached(_ path: MediaPath) -> Descriptor? {
         guard path.components.allSatisfy({ !$0.isHidden }) else { return nil }
-        let result = openAtOnce(path, .content, resolve: CLINUX_RESOLVE_CACHED | CLINUX_RESOLVE_NO_XDEV)
+        let cached = CLINUX_RESOLVE_CACHED | CLINUX_RESOLVE_NO_XDEV
+        let found = openAtOnce(path, .status, resolve: cached)
+        guard found >= 0, Self.isRegularFile(Descriptor(found)) else { return nil }
+        let result = openAtOnce(path, .content, resolve: cached)
         return result >= 0 ? Descriptor(result) : nil
+    }
+
+    private static func isRegularFile(_ descriptor: consuming Descriptor) -> Bool {
+        (try? FileState(of: descriptor.rawValue))?.isRegularFile == true
     }
 
     /// The number of times an opening is tried again because something was renamed at the same moment.

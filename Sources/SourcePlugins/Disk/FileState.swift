@@ -5,14 +5,10 @@ struct FileState: Sendable, Hashable {
     let size: Int64
     /// When the content was last written.
     let modified: Timestamp
-    /// When the content or anything else about the file last changed.
-    let changed: Timestamp
     let device: UInt64
     let inode: UInt64
     let links: UInt64
     let mode: UInt32
-    let owner: UInt32
-    let group: UInt32
 
     init(of descriptor: Int32) throws(SystemCallFailure) {
         var status = stat()
@@ -23,13 +19,10 @@ struct FileState: Sendable, Hashable {
     init(_ status: stat) {
         size = Int64(status.st_size)
         modified = Timestamp(status.st_mtim)
-        changed = Timestamp(status.st_ctim)
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
         links = UInt64(status.st_nlink)
         mode = UInt32(status.st_mode)
-        owner = UInt32(status.st_uid)
-        group = UInt32(status.st_gid)
     }
 
     var isRegularFile: Bool { mode & S_IFMT == S_IFREG }
@@ -38,13 +31,10 @@ struct FileState: Sendable, Hashable {
 
     /// Whether `self` is of the same file as `earlier`, and no byte was written in between.
     ///
-    /// A change time that moved alone means that somebody wrote and then set the modification time back. It also
-    /// moves when the file is renamed over, deleted, or given other permissions, which leaves the bytes as they were
-    /// and shows in the other fields.
+    /// The change time is left aside: it moves when a file is renamed, linked or given other permissions, while it plays.
+    /// So a program that writes into a file and then sets its modification time back to the nanosecond is not noticed.
     func hasContent(of earlier: FileState) -> Bool {
-        guard isSameFile(as: earlier), size == earlier.size, modified == earlier.modified else { return false }
-        return changed == earlier.changed || links != earlier.links || mode != earlier.mode
-            || owner != earlier.owner || group != earlier.group
+        isSameFile(as: earlier) && size == earlier.size && modified == earlier.modified
     }
 
     func isSameFile(as other: FileState) -> Bool {

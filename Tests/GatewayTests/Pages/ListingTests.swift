@@ -49,12 +49,6 @@ struct ListingTests {
         #expect(try JSONDecoder().decode(Document.self, from: json).entries.map(\.name) == [name])
     }
 
-    @Test("entries come in byte order whatever order the source has")
-    func order() throws {
-        let items = try listing([fileEntry("b"), fileEntry("a"), fileEntry("C")]).items
-        #expect(items.map(\.entry.name.description) == ["C", "a", "b"])
-    }
-
     @Test("a page links a film to its player, a text to itself, a directory to its listing")
     func links() throws {
         let markup = try listing([fileEntry("film.mkv"), fileEntry("notes.txt"), directoryEntry("extras")], at: "d/")

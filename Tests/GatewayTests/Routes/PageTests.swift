@@ -56,7 +56,9 @@ import Testing
     func redirects() async throws {
         try await TestGateway.with(Self.source()) { gateway in
             let client = try await gateway.client()
-            for (path, location) in [("/media", "/media/"), ("/media/series", "/media/series/")] {
+            for (path, location) in [
+                ("/media", "/media/"), ("/media?format=m3u", "/media/?format=m3u"), ("/media/series", "/media/series/"),
+            ] {
                 let answer = try await client.request(path)
                 #expect(answer.status == 308)
                 #expect(answer["Location"] == location)
@@ -74,6 +76,7 @@ import Testing
             #expect(answer.text.hasPrefix("WEBVTT"))
             let tag = try #require(answer["ETag"])
             #expect(try await client.request("/media/film.en.vtt", fields: ["If-None-Match: \(tag)"]).status == 304)
+            #expect(try await client.request("/media/film.en.vtt", fields: ["If-Match: \"x\""]).status == 412)
             #expect(try await client.request("/media/none.vtt").status == 404)
         }
     }

@@ -138,6 +138,7 @@ import Testing
             ("GET /ping HTTP/1.1\r\nHost: h\r\nContent-Length: +3\r\n\r\nabc", 400),
             ("GET /ping HTTP/1.1\r\nHost: h\r\nExpect: a miracle\r\n\r\n", 417),
             ("GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n", 400), ("GET http://[::1/ HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+            ("GET /ping HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n", 400),
             ("GET * HTTP/1.1\r\nHost: h\r\n\r\n", 400), ("garbage\r\n\r\n", 400), ("\u{16}\u{3}\u{1}\u{2}\r\n", 400),
             ("GET /\(String(repeating: "a", count: 9000)) HTTP/1.1\r\nHost: h\r\n\r\n", 414),
             ("GET / HTTP/1.1\r\nHost: h\r\nX: \(String(repeating: "a", count: 9000))\r\n\r\n", 431),
@@ -226,6 +227,40 @@ import Testing
         }
     }
 
+    @Test("requests answered at once are not forgotten when the client closes its side behind them")
+    func halfClosedBehindSeveral() async throws {
+        let gate = Gate()
+        let source = try Self.source { try $0.update("film.mkv") { $0.stall = (1_000_000, gate) } }
+        try await TestGateway.with(source) { gateway in
+            let client = try await gateway.client()
+            let ping = "GET /ping HTTP/1.1\r\nHost: h\r\n\r\n"
+            try await client.send("GET /media/film.mkv HTTP/1.1\r\nHost: h\r\n\r\n" + ping + ping + ping)
+            try await client.closeOutput()
+            try await gate.untilWaiting()
+            gate.open()
+            #expect(try await client.answer().status == 200)
+            for _ in 0..<3 { #expect(try await client.answer().text == "pong") }
+            #expect(try await client.untilClosed().isEmpty)
+        }
+    }
+
+    @Test("a busy connection has no end, and a head that came in two parts leaves no clock behind")
+    func busy() async throws {
+        var options = TestGateway.Options()
+        options.limits.head = .seconds(1)
+        options.limits.idle = .seconds(1)
+        try await TestGateway.with(Self.source(), options) { gateway in
+            let client = try await gateway.client()
+            try await client.send("GET /pi")
+            try await client.send("ng HTTP/1.1\r\nHost: h\r\n\r\n")
+            #expect(try await client.answer().text == "pong")
+            let end = ContinuousClock.now + .milliseconds(2500)
+            while ContinuousClock.now < end {
+                #expect(try await client.request("/ping").text == "pong")
+            }
+        }
+    }
+
     // MARK: - Failing sources
 
     @Test("a source that fails before its first byte gives an error, and the connection goes on")
@@ -268,6 +303,22 @@ import Testing
                 #expect(!String(decoding: rest.suffix(200), as: UTF8.self).contains("pong"))
             }
             await gateway.untilCounted(#"aborted_total{cause="failed",plane="data"} 2"#)
+        }
+    }
+
+    @Test("a body that ends with the connection is reset, not closed, when it is cut")
+    func cutWithoutLength() async throws {
+        let source = try Self.source {
+            try $0.put("live", size: 1_000_000) {
+                $0.announcesSize = false
+                $0.failure = (500_000, SourceError(.unavailable, "disk gone"))
+            }
+        }
+        try await TestGateway.with(source) { gateway in
+            let client = try await gateway.client()
+            try await client.send("GET /media/live HTTP/1.0\r\n\r\n")
+            try await client.untilClosed()
+            #expect(client.wasReset)
         }
     }
 
@@ -379,17 +430,20 @@ import Testing
         var options = TestGateway.Options()
         options.limits.head = .milliseconds(50)
         try await TestGateway.with(Self.source(), options) { gateway in
-            let client = try await gateway.client()
-            try await client.send("GET /ping HTTP/1.1\r\nHo")
-            #expect(try await client.answer().status == 408)
-            try await client.untilClosed()
+            // One for the scanner, one for llhttp.
+            for part in ["GET /ping HTTP/1.1\r\nHo", "POST /ping HTTP/1.1\r\nHost: h\r\n"] {
+                let client = try await gateway.client()
+                try await client.send(part)
+                #expect(try await client.answer().status == 408)
+                try await client.untilClosed()
+            }
         }
     }
 
     @Test("a connection without requests ends")
     func idle() async throws {
         var options = TestGateway.Options()
-        options.limits.idle = .milliseconds(50)
+        options.limits.idle = .seconds(1)
         try await TestGateway.with(Self.source(), options) { gateway in
             let silent = try await gateway.client()
             try await silent.untilClosed()

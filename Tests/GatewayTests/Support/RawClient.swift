@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import SourceContract
@@ -21,7 +22,11 @@ final class RawClient: Sendable {
     private struct Received: Sendable {
         var bytes: [UInt8] = []
         var isClosed = false
+        var wasReset = false
     }
+
+    /// Whether the connection ended with RST.
+    var wasReset: Bool { received.value.wasReset }
 
     private let channel: any Channel
     private let received: Observed<Received>
@@ -164,6 +169,7 @@ final class RawClient: Sendable {
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            if (error as? IOError)?.errnoCode == ECONNRESET { received.update { $0.wasReset = true } }
             context.close(promise: nil)
         }
     }
