@@ -11,6 +11,10 @@ from pathlib import Path
 import gateway
 
 
+# What the C library reads by itself, whatever the program does: malloc, when it gives memory back.
+LIBRARY_FILES = {"/proc/sys/vm/overcommit_memory"}
+
+
 class OpenWatch:
     """Follows every thread of a process while the ``with`` block runs."""
 
@@ -66,4 +70,6 @@ class OpenWatch:
 
     def _within(self, path: str) -> bool:
         path = path.removesuffix(" (deleted)").removesuffix(" (deleted)>")
+        if path in LIBRARY_FILES:
+            return True
         return path == self.root or path.startswith(self.root + "/")
