@@ -2,9 +2,11 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test check lint format acceptance bench
 
-# One configuration for running and testing, so that one build serves both.
+# One configuration for running and testing, so that one build serves both: the tests need no testable imports, which
+# would compile everything a second time.
 CONFIGURATION ?= release
 SWIFT_FLAGS := -c $(CONFIGURATION) --explicit-target-dependency-import-check error
+TEST_FLAGS := $(SWIFT_FLAGS) --disable-testable-imports
 CONFIG ?= config.toml
 SWIFT_FOLDERS := Package.swift Sources Tests
 
@@ -22,7 +24,7 @@ run: build ## Builds, puts sample media in place if there is none, and serves
 	.build/$(CONFIGURATION)/media-gateway serve --config $(CONFIG)
 
 test: setup ## Builds and passes every test
-	swift test $(SWIFT_FLAGS)
+	swift test $(TEST_FLAGS)
 
 lint: ## The format of all Swift code
 	swift format lint --strict --recursive --parallel $(SWIFT_FOLDERS)
@@ -34,7 +36,7 @@ check: lint test ## What CI runs
 
 acceptance: build ## Every promise at full counts, with PASS or FAIL and the figure for each
 	python3 Tests/Acceptance/run.py
-	CONFIG_FUZZ_ITERATIONS=1000000 swift test $(SWIFT_FLAGS) --filter ConfigTests.FuzzTests
+	CONFIG_FUZZ_ITERATIONS=1000000 swift test $(TEST_FLAGS) --filter ConfigTests.FuzzTests
 
 bench: build ## CPU and memory beside nginx
 	python3 Benchmarks/bench.py
