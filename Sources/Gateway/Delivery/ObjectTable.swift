@@ -70,12 +70,6 @@ package final class ObjectTable: Sendable {
         state.withLock { $0.entries[key] = nil }
     }
 
-    package func removeAll(epoch: Int) {
-        state.withLock { state in
-            state.entries = state.entries.filter { $0.key.epoch != epoch }
-        }
-    }
-
     private func trim(_ state: inout State) {
         while state.entries.count > capacity || state.order.count > 2 * capacity, let oldest = state.order.popFirst() {
             if state.entries[oldest.key]?.serial == oldest.serial {

@@ -81,16 +81,6 @@ package struct RequestHead: Sendable {
         return minorVersion >= 1 || tokens.contains("keep-alive")
     }
 
-    /// The target before `?`.
-    package var path: Substring {
-        target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target[..<$0] } ?? target[...]
-    }
-
-    /// The target after `?`; `nil` without one.
-    package var query: Substring? {
-        target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target[target.utf8.index(after: $0)...] }
-    }
-
     var httpFields: HTTPFields {
         var result = HTTPFields()
         guard allFields.isEmpty else {
