@@ -1,4 +1,4 @@
-"""Clients that want more than their share: of the gateway's memory by sending and not reading, of its time by reading fast."""
+"""Clients that want more than their share of the gateway's memory: by sending and not reading, by sending in halves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from content import MIB
 from wire import Connection
 
 ALLOWED_GROWTH = 24 * MIB
-ALLOWED_WAIT = 0.05
 
 
 def resident(pid: int, field: str = "VmRSS") -> int:
@@ -72,23 +71,10 @@ def growth(server: gateway.Server, attack) -> tuple[int, int]:
     return max(peak, resident(server.pid)) - before, sent
 
 
-def waits(address: tuple[str, int], until: threading.Event) -> list[float]:
-    """How long pings take, each on a connection of its own, until the event."""
-    took = []
-    while not until.is_set():
-        began = time.monotonic()
-        with Connection(address) as connection:
-            connection.send(b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n")
-            connection.reply()
-        took.append(time.monotonic() - began)
-    return took
-
-
 def main(out: report.Report, quick: bool) -> None:
     amount = (50 if quick else 300) * MIB
     with gateway.folder() as root:
         content.write(root / "small.bin", 10)
-        content.write(root / "large.bin", 256 * MIB)
         with gateway.server(root) as server:
             ping = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
             for what, attack in (
@@ -101,23 +87,6 @@ def main(out: report.Report, quick: bool) -> None:
                     grown, sent = growth(server, attack)
                     out.check(grown < ALLOWED_GROWTH, f"{what}: memory grows by less than 24 MiB",
                               f"{grown / MIB:.1f} MiB at {sent / MIB:.0f} MiB sent")
-            with out.guarded("fast download"):
-                done = threading.Event()
-                took: list[float] = []
-                pinger = threading.Thread(target=lambda: took.extend(waits(server.address, done)))
-                pinger.start()
-                for _ in range(2 if quick else 8):
-                    with Connection(server.address) as connection:
-                        connection.send(f"GET {server.path('large.bin')} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-                        connection.reply()
-                done.set()
-                pinger.join()
-                took.sort()
-                middle = took[len(took) // 2]
-                late = took[min(len(took) - 1, len(took) * 99 // 100)]
-                out.check(late < ALLOWED_WAIT, "pings are answered while a client downloads as fast as it can",
-                          f"median {middle * 1000:.1f} ms, 99 % {late * 1000:.1f} ms, longest {took[-1] * 1000:.1f} ms "
-                          f"of {len(took)}")
 
 
 if __name__ == "__main__":
