@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #ifdef __linux__
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -50,6 +51,24 @@ int64_t clinux_pread_cached(int descriptor, void *buffer, uint64_t count, int64_
     return result < 0 ? -errno : result;
 }
 
+int clinux_is_cached(int descriptor, int64_t offset, uint64_t count) {
+    enum { pages_limit = (4 << 20) / 4096 + 1 };
+    unsigned char states[pages_limit];
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    if (offset < 0 || count == 0) return -EINVAL;
+    uint64_t before = (uint64_t)offset % page;
+    uint64_t pages = (before + count + page - 1) / page;
+    if (count > 4 << 20 || pages > pages_limit) return -EINVAL;
+    void *map = mmap(NULL, before + count, PROT_READ, MAP_SHARED, descriptor, offset - (int64_t)before);
+    if (map == MAP_FAILED) return -errno;
+    int result = mincore(map, before + count, states) == 0 ? 1 : -errno;
+    munmap(map, before + count);
+    for (uint64_t i = 0; result == 1 && i < pages; i++) {
+        if (!(states[i] & 1)) result = 0;
+    }
+    return result;
+}
+
 #else
 
 int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t resolve) {
@@ -71,6 +90,13 @@ int64_t clinux_pread_cached(int descriptor, void *buffer, uint64_t count, int64_
     (void)buffer;
     (void)count;
     (void)offset;
+    return -ENOSYS;
+}
+
+int clinux_is_cached(int descriptor, int64_t offset, uint64_t count) {
+    (void)descriptor;
+    (void)offset;
+    (void)count;
     return -ENOSYS;
 }
 

@@ -58,4 +58,15 @@ int clinux_file_system_type(int descriptor, uint64_t *type);
  */
 int64_t clinux_pread_cached(int descriptor, void *buffer, uint64_t count, int64_t offset);
 
+/*
+ * Whether the `count` bytes at `offset` are in the page cache, so that reading them waits for no disk. This is mincore(2)
+ * on a mapping made for the question; nothing of the file is touched. `count` is at most 4 MiB.
+ *
+ * The kernel tells this only to the owner of the file and to those who may write to it; to others it says that
+ * everything is there.
+ *
+ * Returns 1 if they are, 0 if not (bytes beyond the end of the file are not), or a negative error number.
+ */
+int clinux_is_cached(int descriptor, int64_t offset, uint64_t count);
+
 #endif

@@ -53,10 +53,34 @@ package struct MediaDelivery: Sendable {
         _ head: ResponseHead,
         to exchange: Exchange
     ) async throws {
+        let file = FileBody(object)
+        var head: ResponseHead? = head
+        var position = range.lowerBound
+        while position < range.upperBound {
+            if let file, file.isAtHand(position..<range.upperBound) {
+                if let head = head.take() { try await exchange.start(head) }
+                position += try await exchange.sendDirect(file, position..<range.upperBound, fromSource: true)
+            }
+            // What the kernel cannot send without a wait for the disk is read, and so is all that it must not send.
+            let end = file == nil ? range.upperBound : min(range.upperBound, position + Int64(Self.bytesPerTurn))
+            guard position < end else { break }
+            try await copy(object, position..<end, head.take(), to: exchange)
+            position = end
+        }
+        try await exchange.finish()
+    }
+
+    /// - Parameter head: that of the answer, if these are its first bytes.
+    private func copy(
+        _ object: any MediaObject,
+        _ range: Range<Int64>,
+        _ head: ResponseHead?,
+        to exchange: Exchange
+    ) async throws {
         let bytes = try await object.read(range)
         // The first bytes are in hand before the head says that there are any.
         var next = try await bytes.next()
-        try await exchange.start(head)
+        if let head { try await exchange.start(head) }
         var turn = 0
         while let buffer = next.take() {
             turn += buffer.readableBytes
@@ -69,6 +93,5 @@ package struct MediaDelivery: Sendable {
             }
             next = try await bytes.next()
         }
-        try await exchange.finish()
     }
 }

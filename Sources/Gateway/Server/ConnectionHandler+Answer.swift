@@ -18,13 +18,12 @@ extension ConnectionHandler {
     }
 
     func isStarted(transferID: UInt64) throws -> Bool {
-        let transfer = try transfer(transferID)
-        return transfer.isHeadWritten || transfer.pendingHead != nil
+        try transfer(transferID).isStarted
     }
 
     func start(_ head: ResponseHead, transferID: UInt64) throws {
         var transfer = try transfer(transferID)
-        precondition(!transfer.isHeadWritten && transfer.pendingHead == nil, "an answer has one head")
+        precondition(!transfer.isStarted, "an answer has one head")
         transfer.status = head.status
         transfer.pendingHead = head
         switch head.framing {
@@ -107,22 +106,10 @@ extension ConnectionHandler {
     }
 
     private func writeHead(of transfer: inout Transfer, _ context: ChannelHandlerContext) {
-        guard let head = transfer.pendingHead else { return }
-        transfer.pendingHead = nil
+        transfer.encodeHead(services, at: context.eventLoop.now)
+        guard let head = transfer.headBytes.take() else { return }
         transfer.isHeadWritten = true
-        transfer.stages.mark(.firstByte, at: context.eventLoop.now.nanoseconds)
-        context.write(
-            wrapOutboundOut(
-                services.encode(
-                    head,
-                    id: transfer.request.id,
-                    isKeepAlive: transfer.isKeepAlive,
-                    minorVersion: transfer.request.head.minorVersion,
-                    serverTiming: transfer.stages.serverTiming
-                )
-            ),
-            promise: nil
-        )
+        context.write(wrapOutboundOut(head), promise: nil)
     }
 
     private func flush(_ transfer: Transfer, _ context: ChannelHandlerContext) -> Bool {
@@ -207,12 +194,14 @@ extension ConnectionHandler {
             state = .closed
             let taken = transfer.taken
             transfer.taken = nil
+            let direct = transfer.direct.take()
             transfer.task?.cancel()
             if transfer.endsWithConnection { resetOnClose() }
             let unsent = unsentBytes()
             transfer.bodyBytes = max(transfer.bodyBytes - unsent, 0)
             report(transfer, outcome: outcome)
             taken?.fail(CancellationError())
+            direct?.done.fail(CancellationError())
         }
         closeNow()
     }
@@ -239,6 +228,7 @@ extension ConnectionHandler {
                 source: transfer.source,
                 bytes: transfer.bodyBytes,
                 sourceBytes: transfer.sourceBytes,
+                cacheBytes: transfer.cacheBytes,
                 stages: transfer.stages,
                 ended: context.eventLoop.now,
                 outcome: outcome

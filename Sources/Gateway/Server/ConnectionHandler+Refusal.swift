@@ -36,6 +36,7 @@ extension ConnectionHandler {
                 source: source,
                 bytes: Int64(bodyBytes),
                 sourceBytes: 0,
+                cacheBytes: 0,
                 stages: stages,
                 ended: now,
                 outcome: .complete

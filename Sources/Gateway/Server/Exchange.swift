@@ -40,6 +40,22 @@ package struct Exchange: Sendable {
         if !isTaken { try await untilTaken() }
     }
 
+    /// Sends bytes of the body from where they lie, and returns when the kernel has taken them.
+    ///
+    /// - Returns: the number of bytes sent; less than asked for if `body` did not have the rest at hand.
+    package func sendDirect(_ body: any DirectBody, _ range: Range<Int64>, fromSource: Bool) async throws -> Int64 {
+        let (connection, id) = (connection, transferID)
+        let promise = loop.makePromise(of: Int64.self)
+        if loop.inEventLoop {
+            connection.value.sendDirect(body, range, fromSource: fromSource, transferID: id, promise)
+        } else {
+            loop.execute {
+                connection.value.sendDirect(body, range, fromSource: fromSource, transferID: id, promise)
+            }
+        }
+        return try await promise.futureResult.get()
+    }
+
     /// Ends the answer. An answer that is shorter than its head said cuts the connection.
     package func finish() async throws {
         let id = transferID

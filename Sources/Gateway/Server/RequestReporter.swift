@@ -11,6 +11,7 @@ package struct FinishedRequest: Sendable {
     /// Of the body, as far as the kernel has taken them.
     let bytes: Int64
     let sourceBytes: Int64
+    let cacheBytes: Int64
     var stages: RequestStages
     let ended: NIODeadline
     let outcome: AccessRecord.Outcome
@@ -116,6 +117,7 @@ package final class RequestReporter: Sendable {
             range: head.fields[.range],
             bytes: finished.bytes,
             sourceBytes: finished.sourceBytes,
+            cacheBytes: finished.cacheBytes,
             firstByte: firstByte,
             total: total,
             outcome: finished.outcome,

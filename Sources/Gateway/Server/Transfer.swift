@@ -22,6 +22,8 @@ struct Transfer {
     var stages: RequestStages
     /// The head, not yet written.
     var pendingHead: ResponseHead?
+    /// The head as it goes on the wire, as far as neither the kernel nor the pipeline has it.
+    var headBytes: ByteBuffer?
     var status = 0
     var isHeadWritten = false
     var isBodyFinished = false
@@ -32,7 +34,9 @@ struct Transfer {
     var endsWithConnection = false
     var bodyBytes: Int64 = 0
     var sourceBytes: Int64 = 0
+    var cacheBytes: Int64 = 0
     var taken: EventLoopPromise<Void>?
+    var direct: DirectSending?
     var task: Task<Void, Never>?
 
     init(
@@ -61,5 +65,21 @@ struct Transfer {
     mutating func sourceWaitEnds(at now: NIODeadline) {
         if case .waitingForSource(let since) = phase { stages.addSourceWait(nanoseconds: (now - since).nanoseconds) }
         phase = .waitingForClient(since: now, unsent: 0)
+    }
+
+    /// Whether the answer has a head, sent or not.
+    var isStarted: Bool { isHeadWritten || pendingHead != nil || headBytes != nil }
+
+    /// Puts the head into the form in which it goes on the wire, if that is still to be done.
+    mutating func encodeHead(_ services: ConnectionServices, at now: NIODeadline) {
+        guard let head = pendingHead.take() else { return }
+        stages.mark(.firstByte, at: now.nanoseconds)
+        headBytes = services.encode(
+            head,
+            id: request.id,
+            isKeepAlive: isKeepAlive,
+            minorVersion: request.head.minorVersion,
+            serverTiming: stages.serverTiming
+        )
     }
 }

@@ -15,8 +15,9 @@ import NIOPosix
 /// of another read. Its reads ask only that the file still reaches to the end of the piece, which lets the part that
 /// is there be played while the file grows. A writer that pauses for longer makes such a file an ordinary one, whose
 /// reads fail when it goes on; the next `open` then finds a growing file.
-final class DiskObject: MediaObject {
+final class DiskObject: FileBackedObject {
     let info: ObjectInfo
+    let maySendFile: Bool
     let pool: NIOThreadPool
     let buffers: PieceBuffers
     private let descriptor: Int32
@@ -24,11 +25,14 @@ final class DiskObject: MediaObject {
     /// Whether nothing but the blocks of the file can make a call wait.
     private let isLocal: Bool
 
-    /// - Parameter fileSystem: where the file is.
+    /// - Parameters:
+    ///   - fileSystem: where the file is.
+    ///   - sendsFiles: whether the file is said never to change in place.
     /// - Throws: ``SourceError`` `notFound` if `descriptor` is not of a regular file with content of its own.
     init(
         _ descriptor: consuming Descriptor,
         on fileSystem: FileSystem,
+        sendsFiles: Bool,
         now: Timestamp,
         pool: NIOThreadPool,
         buffers: PieceBuffers
@@ -48,6 +52,8 @@ final class DiskObject: MediaObject {
             lastModified: opened.modified,
             validity: .recheck(after: .seconds(1))
         )
+        // To others than the owner the kernel does not tell what is in the page cache.
+        maySendFile = sendsFiles && isLocal && info.revision != nil && opened.isOwnedByThisProcess
         self.pool = pool
         self.buffers = buffers
         self.descriptor = descriptor.release()
@@ -71,10 +77,15 @@ final class DiskObject: MediaObject {
         return ByteStream { try await reader.next() }
     }
 
-    /// Reads `range` into the empty `buffer` if that needs no waiting for a disk. Does not block.
-    ///
-    /// - Returns: whether `buffer` has all of it; if not, it has what was cached at the start of `range`.
-    /// - Throws: ``SourceError``.
+    func isAtHand(_ range: Range<Int64>) -> Bool {
+        maySendFile && clinux_is_cached(descriptor, range.lowerBound, UInt64(range.count)) == 1
+    }
+
+    func withFile<Value>(upTo end: Int64, _ body: (_ descriptor: Int32) -> Value) -> Value? {
+        guard (try? checkUnchanged(upTo: end)) != nil else { return nil }
+        return body(descriptor)
+    }
+
     func readCached(_ range: Range<Int64>, into buffer: inout ByteBuffer) throws -> Bool {
         guard isLocal else { return false }
         let length = Int(range.upperBound - range.lowerBound)

@@ -13,6 +13,7 @@ package final class DiskSource: ListingSource {
 
     private let root: DiskRoot
     private let listingLimit: Int
+    private let sendsFiles: Bool
     private let skipsPool: Bool
     private let now: @Sendable () -> Timestamp
     private let context: SourceContext
@@ -23,6 +24,8 @@ package final class DiskSource: ListingSource {
     /// - Parameters:
     ///   - root: an absolute path. It need not exist; until it does, everything is `unavailable`.
     ///   - followsLinks: whether symbolic links that lead inside the root are followed.
+    ///   - sendsFiles: whether the kernel may send files by itself, which takes half the work and hands out wrong bytes
+    ///     if a file is changed in place while it is on its way.
     ///   - usesOpenat2: `false` to follow paths component by component, as on a kernel without `openat2(2)`. Links
     ///     cannot be followed then.
     ///   - skipsPool: whether calls that need not wait for a disk are made on the caller's thread. `false` sends every
@@ -31,6 +34,7 @@ package final class DiskSource: ListingSource {
     package init(
         root: String,
         followsLinks: Bool = false,
+        sendsFiles: Bool = false,
         usesOpenat2: Bool = true,
         skipsPool: Bool = true,
         listingLimit: Int = defaultListingLimit,
@@ -43,6 +47,7 @@ package final class DiskSource: ListingSource {
             resolution: usesOpenat2 ? .automatic : .componentwise
         )
         self.listingLimit = listingLimit
+        self.sendsFiles = sendsFiles
         self.skipsPool = skipsPool
         self.now = now ?? { .now() }
         self.context = context
@@ -85,7 +90,14 @@ package final class DiskSource: ListingSource {
     }
 
     private func object(_ file: consuming Descriptor, on fileSystem: FileSystem) throws -> DiskObject {
-        try DiskObject(file, on: fileSystem, now: now(), pool: context.blockingPool, buffers: buffers)
+        try DiskObject(
+            file,
+            on: fileSystem,
+            sendsFiles: sendsFiles,
+            now: now(),
+            pool: context.blockingPool,
+            buffers: buffers
+        )
     }
 
     package func list(_ path: MediaPath) async throws -> [MediaEntry] {
@@ -96,10 +108,14 @@ package final class DiskSource: ListingSource {
 }
 
 extension SourceKind {
-    /// `root`: the directory. `follow_symlinks`: whether links inside it are followed.
+    /// `root`: the directory. `follow_symlinks`: whether links inside it are followed. `sendfile`: whether its files never
+    /// change in place, so that the kernel may send them by itself.
     package static let disk = SourceKind("disk") { options, context in
         let root = options.requiredPath("root")
         let followsLinks = options.bool("follow_symlinks", default: false)
-        return root.map { DiskSource(root: $0, followsLinks: followsLinks, context: context) }
+        let sendsFiles = options.bool("sendfile", default: false)
+        return root.map { root in
+            DiskSource(root: root, followsLinks: followsLinks, sendsFiles: sendsFiles, context: context)
+        }
     }
 }

@@ -9,6 +9,7 @@ struct FileState: Sendable, Hashable {
     let inode: UInt64
     let links: UInt64
     let mode: UInt32
+    let owner: UInt32
 
     init(of descriptor: Int32) throws(SystemCallFailure) {
         var status = stat()
@@ -23,11 +24,15 @@ struct FileState: Sendable, Hashable {
         inode = UInt64(status.st_ino)
         links = UInt64(status.st_nlink)
         mode = UInt32(status.st_mode)
+        owner = UInt32(status.st_uid)
     }
 
     var isRegularFile: Bool { mode & S_IFMT == S_IFREG }
     var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
     var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
+
+    /// Whether the process is the owner of the file, or root, who may do what owners may.
+    var isOwnedByThisProcess: Bool { geteuid() == owner || geteuid() == 0 }
 
     /// Whether `self` is of the same file as `earlier`, and no byte was written in between.
     ///
