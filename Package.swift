@@ -42,6 +42,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
+                "ChunkCache",
                 "Config",
                 "SourcePlugins",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
@@ -71,6 +72,20 @@ let package = Package(
             swiftSettings: swiftSettings + memberImportVisibility
         ),
         .target(name: "Config", dependencies: ["CTOML"], swiftSettings: swiftSettings + memberImportVisibility),
+        .target(
+            name: "ChunkCache",
+            dependencies: [
+                "CChecksum",
+                "CLMDB",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: swiftSettings + memberImportVisibility
+        ),
+        .target(name: "CChecksum"),
+        .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
         .target(name: "CTOML"),
         .target(name: "CLinux"),
         .target(
@@ -92,6 +107,18 @@ let package = Package(
             swiftSettings: swiftSettings + memberImportVisibility
         ),
         .testTarget(
+            name: "ChunkCacheTests",
+            dependencies: [
+                "CChecksum",
+                "ChunkCache",
+                "SourceContract",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: swiftSettings + memberImportVisibility
+        ),
+        .testTarget(
             name: "SourcePluginsTests",
             dependencies: [
                 "Config",
@@ -106,6 +133,7 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
+                "ChunkCache",
                 "Config",
                 "Gateway",
                 "SourceContract",

@@ -1,0 +1,38 @@
+#include "checksum.h"
+
+#include <pthread.h>
+
+/* The polynomial 0x1EDC6F41 with its bits in reverse, as the CRC takes the lowest bit of a byte first. */
+static const uint32_t polynomial = 0x82F63B78;
+
+/* tables[k][b] is the CRC register after the byte b and k zero bytes, begun with a register of zero. */
+static uint32_t tables[8][256];
+static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
+
+static void make_tables(void) {
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t value = byte;
+        for (int bit = 0; bit < 8; bit++) value = (value >> 1) ^ (value & 1 ? polynomial : 0);
+        tables[0][byte] = value;
+    }
+    for (int zeros = 1; zeros < 8; zeros++) {
+        for (uint32_t byte = 0; byte < 256; byte++) {
+            uint32_t value = tables[zeros - 1][byte];
+            tables[zeros][byte] = (value >> 8) ^ tables[0][value & 0xFF];
+        }
+    }
+}
+
+uint32_t checksum_crc32c_portable(uint32_t crc, const void *bytes, size_t count) {
+    pthread_once(&tables_once, make_tables);
+    const uint8_t *next = bytes;
+    uint32_t value = ~crc;
+    for (; count >= 8; count -= 8, next += 8) {
+        value ^= (uint32_t)next[0] | (uint32_t)next[1] << 8 | (uint32_t)next[2] << 16 | (uint32_t)next[3] << 24;
+        value = tables[7][value & 0xFF] ^ tables[6][value >> 8 & 0xFF] ^ tables[5][value >> 16 & 0xFF] ^
+                tables[4][value >> 24] ^ tables[3][next[4]] ^ tables[2][next[5]] ^ tables[1][next[6]] ^
+                tables[0][next[7]];
+    }
+    for (; count > 0; count--, next++) value = (value >> 8) ^ tables[0][(value ^ *next) & 0xFF];
+    return ~value;
+}

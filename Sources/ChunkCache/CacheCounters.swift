@@ -1,0 +1,34 @@
+import Synchronization
+
+/// What the cache has done since it was opened.
+package final class CacheCounters: Sendable {
+    package final class Counter: Sendable {
+        private let total = Atomic<Int>(0)
+
+        package var value: Int { total.load(ordering: .relaxed) }
+
+        package func add(_ count: Int) { total.wrappingAdd(count, ordering: .relaxed) }
+    }
+
+    /// Look-ups of chunks: found, not there and fetched, being fetched for somebody else already, left to the source.
+    package let hits = Counter()
+    package let missed = Counter()
+    package let collapsed = Counter()
+    package let bypassed = Counter()
+
+    package let inserted = Counter()
+    /// Chunks that left, by the reason.
+    package let evictedForSpace = Counter()
+    package let evictedForAge = Counter()
+    package let purged = Counter()
+    package let corrupt = Counter()
+    /// Chunks that were fetched and not stored, by the reason.
+    package let notAdmitted = Counter()
+    package let queueFull = Counter()
+    package let storeFailed = Counter()
+    /// Bytes that chunks take of the file, in whole pages.
+    package let bytes = Counter()
+    package let chunks = Counter()
+    /// Bytes that wait to be written.
+    package let queuedBytes = Counter()
+}

@@ -1,0 +1,224 @@
+package import Logging
+import NIOCore
+package import NIOPosix
+import Synchronization
+
+/// How the cache is set up.
+package struct ChunkStoreSettings: Sendable {
+    /// Absolute; made if it is not there.
+    package var directory: String
+    /// What chunks may take of the disk, in bytes.
+    package var size: Int64
+    package var chunkSize: Int
+    package var policy: CachePolicy
+    /// Whether a chunk has to be asked for twice before it is stored.
+    package var admitsOnSecondHit: Bool
+    /// For how long an object may be used after its first chunk was stored; `nil`: for ever.
+    package var maxAge: Duration?
+    /// What the file system must have free for the cache to grow, in bytes.
+    package var minFreeDisk: Int64
+    package var durability: LMDBSettings.Durability
+    /// What chunks on their way into the cache may take of the memory, in bytes.
+    package var fillBytes = 256 << 20
+
+    package init(
+        directory: String,
+        size: Int64,
+        chunkSize: Int,
+        policy: CachePolicy = .s3FIFO,
+        admitsOnSecondHit: Bool = false,
+        maxAge: Duration? = nil,
+        minFreeDisk: Int64 = 0,
+        durability: LMDBSettings.Durability = .relaxed
+    ) {
+        self.directory = directory
+        self.size = size
+        self.chunkSize = chunkSize
+        self.policy = policy
+        self.admitsOnSecondHit = admitsOnSecondHit
+        self.maxAge = maxAge
+        self.minFreeDisk = minFreeDisk
+        self.durability = durability
+    }
+}
+
+/// The chunk cache: popular parts of objects in one LMDB file.
+///
+/// A chunk is visible when it is complete and committed, and what is read of it is what was put there, or it is no hit.
+/// No failure of the cache is a failure of a request: it is counted, and the source is asked.
+package final class ChunkStore: Sendable {
+    package let settings: ChunkStoreSettings
+    package let counters = CacheCounters()
+    let table = ChunkTable()
+    let budget: FillBudget
+    private let directory: ObjectDirectory
+    private let writer: StoreWriter
+    /// For page faults and checksums.
+    private let pool: NIOThreadPool
+    private let preparing = Mutex<Set<ChunkID>>([])
+
+    /// Opens the cache, or begins a new one if that is not to be had. Blocks; reads the records of all objects.
+    ///
+    /// - Parameter pool: runs what may wait for the disk; it must outlive the cache.
+    /// - Throws: ``CacheInUse`` if another process has it.
+    package init(_ settings: ChunkStoreSettings, pool: NIOThreadPool, logger: Logger) throws {
+        self.settings = settings
+        self.pool = pool
+        budget = FillBudget(bytes: settings.fillBytes)
+        directory = ObjectDirectory(chunkSize: Int64(settings.chunkSize))
+        writer = try StoreWriter(settings, table: table, directory: directory, counters: counters, logger: logger)
+    }
+
+    /// Whether there is a database to read from and to write to.
+    package var isOpen: Bool { writer.environment != nil }
+
+    /// Why there is none.
+    package var failure: String? { writer.failure }
+
+    /// Waits for what is to be written and closes the file. Blocks.
+    package func close() { writer.close() }
+
+    /// Runs what has to be done from time to time: about once a second.
+    package func maintain() { writer.maintain() }
+
+    /// Returns when everything that was complete before the call has been written or given up.
+    package func flush() async { await writer.flush() }
+
+    // MARK: - Objects
+
+    /// The object that `record` describes, under the number it has in the cache; that in `record` means nothing. An
+    /// earlier revision is forgotten.
+    package func object(_ record: ObjectRecord) -> CachedObject {
+        let (object, replaced) = directory.object(record)
+        if let replaced { writer.forget([replaced]) { $0.purged } }
+        return object
+    }
+
+    /// What the cache knows of an object without asking its source.
+    package func find(_ key: ObjectKey) -> CachedObject? { directory.find(key) }
+
+    /// Every object of which something is known.
+    package var objects: [CachedObject] { directory.all }
+
+    /// Forgets the objects for which `condition` holds. When this returns no new request finds them; what is being sent
+    /// of them may end well.
+    ///
+    /// - Returns: how many chunks they had.
+    @discardableResult
+    package func purge(where condition: (ObjectRecord) -> Bool) -> Int {
+        let objects = directory.removeAll(where: condition)
+        writer.forget(objects) { $0.purged }
+        return objects.reduce(0) { $0 + $1.storedChunks }
+    }
+
+    // MARK: - Chunks
+
+    /// Whether the chunk can be sent as it is.
+    package func isReady(_ id: ChunkID) -> Bool { table.isReady(id) }
+
+    /// Whether the chunk is in the database, checked or not.
+    package func isStored(_ id: ChunkID) -> Bool {
+        if case .stored = table.state(of: id) { true } else { false }
+    }
+
+    /// Notes that the chunk is about to be sent from the cache.
+    ///
+    /// - Returns: whether it is ready.
+    package func use(_ id: ChunkID) -> Bool { table.isReady(id, isUse: true) }
+
+    /// Lends bytes of a chunk to `body`, straight from the database. Does not block: they are in memory.
+    ///
+    /// - Parameters:
+    ///   - range: offsets in the chunk; it is cut at the chunk's end.
+    ///   - body: makes one system call with them; they must not outlive it.
+    /// - Returns: `nil` if the chunk is not ready, or not all of `range` in memory.
+    package func withBytes<Value>(
+        of id: ChunkID,
+        _ range: Range<Int>,
+        _ body: (UnsafeRawBufferPointer) -> Value
+    ) -> Value? {
+        guard table.isReady(id), let (environment, chunks) = writer.reading else { return nil }
+        let result = try? environment.read { transaction -> Value? in
+            try transaction.withValue(for: id, in: chunks) { value -> Value? in
+                value.withUnsafeBytes { bytes -> Value? in
+                    let end = min(range.upperBound, bytes.count - ChunkRecord.headerSize)
+                    guard range.lowerBound >= 0, range.lowerBound < end else { return nil }
+                    let part = UnsafeRawBufferPointer(
+                        rebasing: bytes[ChunkRecord.headerSize + range.lowerBound..<ChunkRecord.headerSize + end]
+                    )
+                    guard Residency.isResident(part) else { return nil }
+                    return body(part)
+                }
+            } ?? nil
+        }
+        return result ?? nil
+    }
+
+    /// Has the chunk read into memory and checked, unless it is on the way into the cache.
+    func prepare(_ id: ChunkID) async {
+        await withCheckedContinuation { continuation in
+            pool.submit { _ in
+                self.prepareNow(id)
+                continuation.resume()
+            }
+        }
+    }
+
+    /// Begins to do so if the chunk is there and not ready, and waits for nothing.
+    package func prefetch(_ id: ChunkID) {
+        guard isStored(id), withBytes(of: id, 0..<settings.chunkSize, { _ in true }) == nil else { return }
+        let isNew = preparing.withLock { $0.count < 64 && $0.insert(id).inserted }
+        guard isNew else { return }
+        pool.submit { _ in
+            self.prepareNow(id)
+            self.preparing.withLock { _ = $0.remove(id) }
+        }
+    }
+
+    private func prepareNow(_ id: ChunkID) {
+        guard case .stored(let isVerified) = table.state(of: id), let (environment, chunks) = writer.reading else {
+            return
+        }
+        do {
+            let fault = try environment.read { transaction in
+                try transaction.withValue(for: id, in: chunks) { value -> ChunkRecordFault? in
+                    value.withUnsafeBytes { bytes in
+                        Residency.willNeed(bytes)
+                        Residency.touch(bytes)
+                    }
+                    guard !isVerified else { return nil }
+                    do throws(ChunkRecordFault) {
+                        try ChunkRecord.verify(value, id: id)
+                    } catch {
+                        return error
+                    }
+                    return nil
+                }
+            }
+            switch fault {
+            case .none: table.remove(id)
+            case .some(.none): table.markVerified(id)
+            case .some(.some(let fault)): writer.drop(id, corruptBy: fault)
+            }
+        } catch {
+            table.remove(id)
+            writer.noteReadFailure(error)
+        }
+    }
+
+    // MARK: - Fills
+
+    func completed(_ fill: Fill) { writer.store(fill) }
+
+    func end(_ fill: Fill, failure: any Error) {
+        table.end(fill, isStored: false)
+        fill.fail(failure)
+    }
+}
+
+/// Another process has the cache.
+package struct CacheInUse: Error, Sendable, CustomStringConvertible {
+    package let directory: String
+
+    package var description: String { "the cache in \(directory) is in use by another process" }
+}

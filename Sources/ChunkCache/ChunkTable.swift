@@ -1,0 +1,106 @@
+import Synchronization
+
+/// Which chunks there are, and which are on their way: what decides about a hit, on any thread and without waiting.
+final class ChunkTable: Sendable {
+    enum State {
+        case filling(Fill)
+        /// In the database. Whether it is what was put there is known only once it has been checked in this process.
+        case stored(isVerified: Bool)
+    }
+
+    private struct Contents {
+        var states: [ChunkID: State] = [:]
+        /// Hits for the eviction policy, as far as there was room to note them.
+        var touches: [ChunkID] = []
+    }
+
+    private final class Stripe: Sendable {
+        let contents = Mutex(Contents())
+    }
+
+    private static let stripeCount = 64
+    private static let touchLimit = 512
+
+    private let stripes = (0..<stripeCount).map { _ in Stripe() }
+
+    private func stripe(of id: ChunkID) -> Stripe {
+        stripes[Int(truncatingIfNeeded: id.index ^ (id.object &* 31)) & (Self.stripeCount - 1)]
+    }
+
+    /// - Parameter isUse: whether this counts as a use of the chunk.
+    func state(of id: ChunkID, isUse: Bool = false) -> State? {
+        stripe(of: id).contents.withLock { contents in
+            let state = contents.states[id]
+            if isUse, case .stored = state, contents.touches.count < Self.touchLimit { contents.touches.append(id) }
+            return state
+        }
+    }
+
+    /// Whether the chunk can be read from the database as it is.
+    func isReady(_ id: ChunkID, isUse: Bool = false) -> Bool {
+        if case .stored(true) = state(of: id, isUse: isUse) { true } else { false }
+    }
+
+    /// Makes `fill` the one that fetches its chunk, if nobody does and it is not there.
+    func claim(_ fill: Fill) -> Bool {
+        stripe(of: fill.id).contents.withLock { contents in
+            guard contents.states[fill.id] == nil else { return false }
+            contents.states[fill.id] = .filling(fill)
+            return true
+        }
+    }
+
+    /// The end of `fill`: its chunk is in the database, or nowhere.
+    func end(_ fill: Fill, isStored: Bool) {
+        stripe(of: fill.id).contents.withLock { contents in
+            guard case .filling(let current) = contents.states[fill.id], current === fill else { return }
+            contents.states[fill.id] = isStored ? .stored(isVerified: true) : nil
+        }
+    }
+
+    /// Takes in what the database has; a fill that began before stays.
+    ///
+    /// - Returns: whether the chunk is new to the table.
+    func restore(_ id: ChunkID) -> Bool {
+        stripe(of: id).contents.withLock { contents in
+            guard contents.states[id] == nil else { return false }
+            contents.states[id] = .stored(isVerified: false)
+            return true
+        }
+    }
+
+    func markVerified(_ id: ChunkID) {
+        stripe(of: id).contents.withLock { contents in
+            if case .stored(false) = contents.states[id] { contents.states[id] = .stored(isVerified: true) }
+        }
+    }
+
+    /// The chunk is no longer in the database.
+    func remove(_ id: ChunkID) {
+        stripe(of: id).contents.withLock { contents in
+            if case .stored = contents.states[id] { contents.states[id] = nil }
+        }
+    }
+
+    /// The database is another one now. What is being filled goes on.
+    func removeAllStored() {
+        for stripe in stripes {
+            stripe.contents.withLock { contents in
+                contents.states = contents.states.filter { if case .filling = $0.value { true } else { false } }
+                contents.touches = []
+            }
+        }
+    }
+
+    /// Hands over the hits noted since the last time.
+    func takeTouches(_ body: (ChunkID) -> Void) {
+        for stripe in stripes {
+            let touches = stripe.contents.withLock { contents in
+                guard !contents.touches.isEmpty else { return [ChunkID]() }
+                defer { contents.touches = [] }
+                return contents.touches
+            }
+            for id in touches { body(id) }
+        }
+    }
+}

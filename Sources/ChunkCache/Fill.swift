@@ -1,0 +1,168 @@
+import NIOCore
+import Synchronization
+
+/// One chunk on its way from its source into the cache, readable from the first byte on.
+///
+/// It begins where a reader wanted it and ends where it began: first from there to the chunk's end, then from the
+/// chunk's start.
+final class Fill: Sendable {
+    private struct State {
+        /// From the start of the fill to the end of the chunk, and then from the start of the chunk.
+        var tail: [ByteBuffer] = []
+        var head: [ByteBuffer] = []
+        var tailEnd: Int
+        var headEnd = 0
+        var failure: (any Error)?
+        var waiters: [UInt64: (offset: Int, continuation: CheckedContinuation<Void, any Error>)] = [:]
+        var nextWaiter: UInt64 = 0
+
+        func has(_ offset: Int, start: Int) -> Bool {
+            offset >= start ? offset < tailEnd : offset < headEnd
+        }
+    }
+
+    let id: ChunkID
+    let object: CachedObject
+    let length: Int
+    /// Where in the chunk the fill begins.
+    let start: Int
+    /// What fetches it.
+    let run: FillRun
+    private let budget: FillBudget
+    private let state: Mutex<State>
+
+    /// - Parameter budget: from which the chunk's length has been taken; it is given back with the fill.
+    init(_ id: ChunkID, of object: CachedObject, from start: Int, run: FillRun, budget: FillBudget) {
+        let range = object.range(of: id)
+        self.id = id
+        self.object = object
+        self.length = range.count
+        self.start = min(start, range.count)
+        self.run = run
+        self.budget = budget
+        self.state = Mutex(State(tailEnd: min(start, range.count)))
+    }
+
+    deinit { budget.giveBack(length) }
+
+    /// How much of the chunk has come.
+    var count: Int { state.withLock { $0.tailEnd - start + $0.headEnd } }
+
+    var isComplete: Bool { count == length }
+
+    /// The chunk's bytes in order. Only if it is complete.
+    var pieces: [ByteBuffer] { state.withLock { $0.head + $0.tail } }
+
+    /// What the fill still lacks, as offsets in the chunk: the tail if that is not complete, else the head.
+    var missing: Range<Int> {
+        state.withLock { $0.tailEnd < length ? $0.tailEnd..<length : $0.headEnd..<start }
+    }
+
+    /// Takes the next bytes of the part that ``missing`` names; they do not go beyond it.
+    func append(_ piece: ByteBuffer) {
+        let ready = state.withLock { state -> [CheckedContinuation<Void, any Error>] in
+            if state.tailEnd < length {
+                state.tail.append(piece)
+                state.tailEnd += piece.readableBytes
+            } else {
+                state.head.append(piece)
+                state.headEnd += piece.readableBytes
+            }
+            let ready = state.waiters.filter { state.has($0.value.offset, start: start) }
+            for id in ready.keys { state.waiters[id] = nil }
+            return ready.values.map(\.continuation)
+        }
+        for continuation in ready { continuation.resume() }
+    }
+
+    /// Nothing more will come.
+    func fail(_ error: any Error) {
+        let waiters = state.withLock { state in
+            if state.failure == nil { state.failure = error }
+            defer { state.waiters = [:] }
+            return state.waiters.values.map(\.continuation)
+        }
+        for continuation in waiters { continuation.resume(throwing: error) }
+    }
+
+    /// Bytes from `offset` on, at least one, at most `limit`; waits for the first of them.
+    ///
+    /// - Throws: what ended the fill before they came, or `CancellationError`.
+    func bytes(at offset: Int, limit: Int) async throws -> ByteBuffer {
+        while true {
+            if let found = try state.withLock({ try Self.find(offset, limit, start, $0) }) { return found }
+            try await wait(for: offset)
+        }
+    }
+
+    private static func find(_ offset: Int, _ limit: Int, _ start: Int, _ state: State) throws -> ByteBuffer? {
+        guard state.has(offset, start: start) else {
+            if let failure = state.failure { throw failure }
+            return nil
+        }
+        var begin = offset >= start ? start : 0
+        for piece in offset >= start ? state.tail : state.head {
+            if offset < begin + piece.readableBytes {
+                let skipped = offset - begin
+                let count = min(piece.readableBytes - skipped, limit)
+                return piece.getSlice(at: piece.readerIndex + skipped, length: count)
+            }
+            begin += piece.readableBytes
+        }
+        return nil
+    }
+
+    private func wait(for offset: Int) async throws {
+        let waiter = state.withLock { state in
+            defer { state.nextWaiter += 1 }
+            return state.nextWaiter
+        }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                let isSettled = state.withLock { state in
+                    if state.failure != nil || state.has(offset, start: start) || Task.isCancelled { return true }
+                    state.waiters[waiter] = (offset, continuation)
+                    return false
+                }
+                if isSettled {
+                    // Looked at again by the caller, which finds bytes or the failure.
+                    if Task.isCancelled {
+                        continuation.resume(throwing: CancellationError())
+                    } else {
+                        continuation.resume()
+                    }
+                }
+            }
+        } onCancel: {
+            let waiting = state.withLock { $0.waiters.removeValue(forKey: waiter) }
+            waiting?.continuation.resume(throwing: CancellationError())
+        }
+    }
+}
+
+/// The memory that fills may hold at a time.
+final class FillBudget: Sendable {
+    private let free: Atomic<Int>
+
+    init(bytes: Int) {
+        free = Atomic(bytes)
+    }
+
+    /// - Returns: whether there was enough; if so it is the caller's until it is given back.
+    func take(_ count: Int) -> Bool {
+        guard free.wrappingSubtract(count, ordering: .relaxed).newValue >= 0 else {
+            giveBack(count)
+            return false
+        }
+        return true
+    }
+
+    func giveBack(_ count: Int) {
+        free.wrappingAdd(count, ordering: .relaxed)
+    }
+
+    var freeBytes: Int { free.load(ordering: .relaxed) }
+}
+
+/// The fill was given up because nobody waited for it any more: whoever came since asks anew.
+struct FillAbandoned: Error {}

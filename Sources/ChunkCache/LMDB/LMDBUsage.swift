@@ -1,0 +1,10 @@
+/// How much of the map is in use, in pages.
+package struct LMDBUsage: Sendable, Hashable {
+    package var pageSize: Int
+    /// All that there can be.
+    package var mapPages: Int
+    /// Holding records or what it takes to find them. The others may still be held back by a read that is not over.
+    package var usedPages: Int
+    /// Ever used: the file is about this long, and never gets shorter.
+    package var filePages: Int
+}

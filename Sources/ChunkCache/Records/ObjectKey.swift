@@ -1,0 +1,24 @@
+/// Where an object comes from. Revisions are not part of it: a new one takes the place of the one before.
+package struct ObjectKey: Sendable, Hashable {
+    /// The source's name.
+    package var source: String
+    /// The path within the source, in its bytes.
+    package var path: [UInt8]
+    /// Which of several representations under one path; empty where there is one.
+    package var variant: String
+
+    package init(source: String, path: [UInt8], variant: String = "") {
+        self.source = source
+        self.path = path
+        self.variant = variant
+    }
+}
+
+/// The key of an object's record in the database: its number.
+struct ObjectNumber: LMDBKey {
+    let value: UInt64
+
+    func withKeyBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try withUnsafeBytes(of: value.bigEndian, body)
+    }
+}
