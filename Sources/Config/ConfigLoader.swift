@@ -62,7 +62,7 @@ private struct Loading {
         }
         let contents = ConfigSection(label: "", path: [], table: table, origin: origin, bases: bases)
         let root = contents.reader(diagnostics)
-        root.unavailable("cache", "compat")
+        root.unavailable("compat")
         var config = GatewayConfig()
         config.server = GatewayConfig.Server(root.sectionOrDefaults("server"))
         config.admin = GatewayConfig.Admin(
@@ -70,6 +70,7 @@ private struct Loading {
             dataListeners: config.server.listen,
             files: files
         )
+        config.cache = GatewayConfig.Cache(root.sectionOrDefaults("cache"))
         config.limits = GatewayConfig.Limits(root.sectionOrDefaults("limits"))
         config.log = GatewayConfig.Log(root.sectionOrDefaults("log"))
         let plugins = root.sectionOrDefaults("plugins")

@@ -1,6 +1,9 @@
 /// Bounds of the times that hold a request or a stop.
 private let deadlines: ClosedRange<Duration> = .milliseconds(10) ... .seconds(3600)
 
+/// More than any cache is given, and far from where arithmetic on it could overflow.
+private let largestDisk = ByteSize(bytes: 1 << 50)
+
 extension GatewayConfig.Server {
     init(_ reader: SectionReader) {
         let fallback = Self()
@@ -61,6 +64,41 @@ extension GatewayConfig.Admin {
             reader.fail("token_file", found: "\(quotedForMessage(path)) \(error)", expected: expected)
         }
     }
+}
+
+extension GatewayConfig.Cache {
+    init(_ reader: SectionReader) {
+        let fallback = Self()
+        enabled = reader.bool("enabled", default: fallback.enabled)
+        path = reader.path("path", default: fallback.path)
+        size = reader.size("size", default: fallback.size, in: ByteSize(bytes: 8 << 20)...largestDisk)
+        chunkSize = reader.value(
+            "chunk_size",
+            default: fallback.chunkSize,
+            expected: "a power of two from 64KiB to 16MiB"
+        ) { text, _ in ByteSize(text).flatMap { Self.chunkSizes.contains($0.bytes) ? $0 : nil } }
+        policy = reader.choice("policy", default: fallback.policy)
+        admission = reader.choice("admission", default: fallback.admission)
+        let maxAge = reader.duration("max_age", default: fallback.maxAge ?? .zero, in: .zero ... .seconds(3650 * 86400))
+        self.maxAge = maxAge == .zero ? nil : maxAge
+        minFreeDisk = reader.size(
+            "min_free_disk",
+            default: fallback.minFreeDisk,
+            in: ByteSize(bytes: 0)...largestDisk
+        )
+        sync = reader.choice("sync", default: fallback.sync)
+        let chunks = size.bytes / chunkSize.bytes
+        if chunks < Self.fewestChunks {
+            reader.fail(
+                "size",
+                found: "\(size) holds \(chunks) \(chunks == 1 ? "chunk" : "chunks") of \(chunkSize)",
+                expected: "room for at least \(Self.fewestChunks)"
+            )
+        }
+    }
+
+    private static let chunkSizes = (16...24).map { Int64(1) << $0 }
+    private static let fewestChunks = 8
 }
 
 extension GatewayConfig.Limits {

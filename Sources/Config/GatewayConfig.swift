@@ -2,6 +2,7 @@
 package struct GatewayConfig: Sendable {
     package var server = Server()
     package var admin = Admin()
+    package var cache = Cache()
     package var limits = Limits()
     package var log = Log()
     /// Absolute, once loaded.
@@ -32,6 +33,47 @@ package struct GatewayConfig: Sendable {
         package var listen: ListenAddress = .tcp(host: "127.0.0.1", port: 9080)
         /// The absolute path of the file with the token. Always there if `listen` is open to other machines.
         package var tokenFile: String?
+
+        package init() {}
+    }
+
+    /// `[cache]`: the chunk cache, one for all sources that are cached.
+    package struct Cache: Sendable, Equatable {
+        /// Which chunk leaves when the cache is full.
+        package enum Policy: String, Sendable, CaseIterable {
+            case s3FIFO = "s3-fifo"
+            case lru
+        }
+
+        /// What is let into the cache.
+        package enum Admission: String, Sendable, CaseIterable {
+            case always
+            /// Chunks that are asked for again, and the first and last ones of an object.
+            case secondHit = "second-hit"
+        }
+
+        /// What a crash of the machine may cost.
+        package enum Sync: String, Sendable, CaseIterable {
+            /// The cache.
+            case relaxed
+            /// The last moments of it.
+            case strict
+        }
+
+        package var enabled = true
+        /// Absolute, once loaded.
+        package var path = "var/cache"
+        /// At least eight chunks.
+        package var size = ByteSize(bytes: 10 << 30)
+        /// A power of two from 64 KiB to 16 MiB.
+        package var chunkSize = ByteSize(bytes: 1 << 20)
+        package var policy = Policy.s3FIFO
+        package var admission = Admission.always
+        /// How long after it was fetched a chunk may be used; `nil` is for ever.
+        package var maxAge: Duration? = .seconds(30 * 86400)
+        /// What the cache leaves free of the file system it is on.
+        package var minFreeDisk = ByteSize(bytes: 1 << 30)
+        package var sync = Sync.relaxed
 
         package init() {}
     }

@@ -7,6 +7,8 @@ package struct SourceConfig: Sendable {
     package let enabled: Bool
     /// Where in the URL space: `/` or `/name`, without a slash at its end; unique, and not within another but `/`.
     package let mount: String
+    /// Whether its chunks may be in the cache, if there is one.
+    package let isCached: Bool
     package let firstByteDeadline: Duration
     /// `[options]`, which the kind reads.
     package let options: ConfigSection

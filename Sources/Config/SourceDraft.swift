@@ -39,9 +39,9 @@ struct SourceDecoder {
         let kind = readKind(reader)
         let enabled = reader.bool("enabled", default: true)
         let mount = readMount(reader, draft)
+        let isCached = reader.bool("cache", default: true)
         let deadline = reader.firstByteDeadline(default: defaultDeadline)
         let options = readOptions(reader)
-        reader.unavailable("cache")
         reader.finish()
         guard let kind, let options else { return nil }
         return SourceConfig(
@@ -49,6 +49,7 @@ struct SourceDecoder {
             kind: kind,
             enabled: enabled,
             mount: mount,
+            isCached: isCached,
             firstByteDeadline: deadline,
             options: options,
             enabledOrigin: reader.contents.table["enabled"]?.value.origin ?? draft.origin,

@@ -1,3 +1,4 @@
+import ChunkCache
 import Config
 import CoreMetrics
 import Dispatch
@@ -31,11 +32,14 @@ package struct GatewayService: Sendable {
         let group = MultiThreadedEventLoopGroup.singleton
         let pool = NIOThreadPool(numberOfThreads: 4 * max(System.coreCount, 2))
         pool.start()
+        let cache = config.cache.enabled
+            ? try ChunkStore(ChunkStoreSettings(config.cache), pool: pool, logger: telemetry.logger) : nil
         let table = setup.makeSources(logger: telemetry.logger, pool: pool, objects: status.objects)
         let dataDrain = DrainClock(patience: config.server.drainDeadline)
         let admin = try adminListener(telemetry, status, group)
-        let data = dataListener(table, telemetry, status, group, dataDrain)
-        let services = supervised(table, telemetry.logger) + [admin, data]
+        let data = dataListener(table, cache, telemetry, status, group, dataDrain)
+        let kept = cache.map { [CacheService(cache: $0)] } ?? []
+        let services: [any Service] = kept + supervised(table, telemetry.logger) + [admin, data]
         let serviceGroup = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) },
@@ -67,6 +71,7 @@ package struct GatewayService: Sendable {
 
     private func dataListener(
         _ table: SourceTable,
+        _ cache: ChunkStore?,
         _ telemetry: Telemetry,
         _ status: GatewayStatus,
         _ group: any EventLoopGroup,
@@ -82,6 +87,7 @@ package struct GatewayService: Sendable {
         let dispatcher = DataDispatcher(
             sources: table,
             objects: status.objects,
+            cache: cache,
             response: MediaResponse(node: NodeName.structuredField(config.server.name)),
             pages: pages,
             pageDeadline: config.server.firstByteDeadline

@@ -57,6 +57,7 @@ package struct GatewaySetup: Sendable {
                 kind: source.kind,
                 mount: source.mount,
                 firstByteDeadline: source.firstByteDeadline,
+                isCached: source.isCached,
                 state: state,
                 epoch: epoch
             )

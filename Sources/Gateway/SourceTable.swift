@@ -9,6 +9,8 @@ package final class SourceTable: Sendable {
         /// With a slash in front and none behind; empty for the root.
         package let mount: String
         package let firstByteDeadline: Duration
+        /// Whether what is read goes through the chunk cache.
+        package let isCached: Bool
         package let state: State
         /// Tells this entry's objects from those of any other, in the ``ObjectTable``.
         package let epoch: Int
@@ -24,6 +26,7 @@ package final class SourceTable: Sendable {
             kind: String,
             mount: String,
             firstByteDeadline: Duration,
+            isCached: Bool = true,
             state: State,
             epoch: Int
         ) {
@@ -31,6 +34,7 @@ package final class SourceTable: Sendable {
             self.kind = kind
             self.mount = mount == "/" ? "" : mount
             self.firstByteDeadline = firstByteDeadline
+            self.isCached = isCached
             self.state = state
             self.epoch = epoch
         }

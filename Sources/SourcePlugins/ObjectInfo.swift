@@ -9,19 +9,24 @@ package struct ObjectInfo: Sendable, Hashable {
     /// An Internet media type the source knows better than the file extension does.
     package var mediaType: String?
     package var validity: Validity
+    /// Tells apart, on this machine alone, what `revision` cannot: two files of the same size and time, say. Part of the
+    /// key of cached chunks, and never sent.
+    package var localRevision: String
 
     package init(
         size: Int64?,
         revision: Revision?,
         lastModified: Timestamp? = nil,
         mediaType: String? = nil,
-        validity: Validity
+        validity: Validity,
+        localRevision: String = ""
     ) {
         self.size = size
         self.revision = revision
         self.lastModified = lastModified
         self.mediaType = mediaType
         self.validity = validity
+        self.localRevision = localRevision
     }
 }
 

@@ -141,13 +141,14 @@ struct ConfigFuzzer {
     private static let keys = [
         "server", "listen", "name", "admin", "token_file", "limits", "connections", "log", "level", "access", "plugins",
         "directory", "sources", "media", "a", "a-b", "kind", "mount", "enabled", "options", "root", "follow_symlinks",
-        "cache", "first_byte_deadline", "\"\"", "\"é\"", "",
+        "cache", "path", "size", "chunk_size", "policy", "max_age", "sync", "first_byte_deadline", "\"\"", "\"é\"", "",
     ]
     private static let tokens = [
         "\"127.0.0.1:0\"", "[]", "{}", "[[]]", "{a={}}", "true", "false", "0", "-1", "9223372036854775807",
         "-9223372036854775808", "9223372036854775808", "0x7FFFFFFFFFFFFFFF", "1e308", "nan", "-inf", "1979-05-27",
         "07:32:00",
-        "\"\"", "\"disk\"", "\"torrent\"", "\"30m\"", "\"9223372036854775807d\"", "\"/\"", "\"/ping\"", "\"/media/x\"",
+        "\"\"", "\"disk\"", "\"torrent\"", "\"30m\"", "\"8388607TiB\"", "\"0B\"", "\"9223372036854775807d\"", "\"/\"",
+        "\"/ping\"", "\"/media/x\"",
         "\"../..\"", "\"unix:x\"", "[\"[::1]:1\", \"10.0.0.0/8\"]", "\"\\u0000\"", "\"\\U0010FFFF\"", "\"\\uD800\"",
         "'''",
         "\"\"\"", "é", "\u{39A}", "\u{2028}", "\u{FEFF}", "\r\n", "\r", "\u{0}", "# ", "=", "info", "disk",
@@ -166,6 +167,10 @@ struct ConfigFuzzer {
         first_byte_deadline = "20s"
         [admin]
         listen = "127.0.0.1:0"
+        [cache]
+        size = "64MiB"
+        chunk_size = "64KiB"
+        max_age = "0s"
         [limits]
         connections = 5
         [log]

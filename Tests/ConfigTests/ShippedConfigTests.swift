@@ -11,7 +11,12 @@ struct ShippedConfigTests {
         let loaded = ConfigLoader(kinds: ["disk"]).load(
             path: repository.appending(path: "config.toml").path(percentEncoded: false)
         )
-        _ = loaded.readOptions()
+        for source in loaded.config.sources {
+            let reader = source.options.reader(loaded.diagnostics)
+            _ = reader.requiredPath("root")
+            for option in ["follow_symlinks", "sendfile"] { _ = reader.bool(option, default: false) }
+            reader.finish()
+        }
         return loaded
     }
 
@@ -21,6 +26,9 @@ struct ShippedConfigTests {
         #expect(loaded.diagnostics.render() == "")
         #expect(loaded.config.server == GatewayConfig.Server())
         #expect(loaded.config.admin == GatewayConfig.Admin())
+        var cache = GatewayConfig.Cache()
+        cache.path = repository.appending(path: "var/cache").path(percentEncoded: false)
+        #expect(loaded.config.cache == cache)
         #expect(loaded.config.limits == GatewayConfig.Limits())
         #expect(loaded.config.log == GatewayConfig.Log())
         #expect(loaded.config.pluginsDirectory == repository.appending(path: "plugins.d").path(percentEncoded: false))
@@ -33,9 +41,10 @@ struct ShippedConfigTests {
     func media() throws {
         let loaded = loadShipped()
         let media = try #require(loaded.config.sources.first { $0.name == "media" })
-        #expect(media.kind == "disk" && media.mount == "/media" && media.enabled)
+        #expect(media.kind == "disk" && media.mount == "/media" && media.enabled && media.isCached)
         let reader = media.options.reader(loaded.diagnostics)
         #expect(reader.requiredPath("root") == repository.appending(path: "media").path(percentEncoded: false))
         #expect(!reader.bool("follow_symlinks", default: true))
+        #expect(!reader.bool("sendfile", default: true))
     }
 }

@@ -8,10 +8,12 @@ struct ShowTests {
             [
                 "config.toml":
                     "[server]\nlisten = [\n  \"[::1]:8080\",\n]\n[sources.z]\nkind = \"disk\"\noptions.root = \"z\"\n",
-                "plugins.d/media.toml": "kind = \"disk\"\n[options]\nroot = \"../media\"\n",
+                "plugins.d/media.toml": "kind = \"disk\"\ncache = false\n[options]\nroot = \"../media\"\n",
             ],
-            environment: ["MEDIA_GATEWAY__LOG__SLOW_REQUEST": "1500ms"],
-            overrides: ["sources.media.mount=m", "server.trusted_proxies=10.0.0.0/8,::1"]
+            environment: [
+                "MEDIA_GATEWAY__LOG__SLOW_REQUEST": "1500ms", "MEDIA_GATEWAY__CACHE__SIZE": "10240MiB",
+            ],
+            overrides: ["sources.media.mount=m", "server.trusted_proxies=10.0.0.0/8,::1", "cache.max_age=0m"]
         )
         #expect(loaded.diagnostics.render() == "")
         #expect(
@@ -26,6 +28,17 @@ struct ShowTests {
                 [admin]
                 listen = "127.0.0.1:9080"  # default
                 token_file = ""  # default
+
+                [cache]
+                enabled = true  # default
+                path = "/etc/media-gateway/var/cache"  # default
+                size = "10GiB"  # environment MEDIA_GATEWAY__CACHE__SIZE
+                chunk_size = "1MiB"  # default
+                policy = "s3-fifo"  # default
+                admission = "always"  # default
+                max_age = "0s"  # flag --set cache.max_age
+                min_free_disk = "1GiB"  # default
+                sync = "relaxed"  # default
 
                 [limits]
                 connections = 4000  # default
@@ -43,6 +56,7 @@ struct ShowTests {
                 kind = "disk"  # config.toml:6
                 enabled = true  # default
                 mount = "/z"  # default
+                cache = true  # default
                 first_byte_deadline = "20s"  # default
 
                 [sources.z.options]
@@ -53,10 +67,11 @@ struct ShowTests {
                 kind = "disk"  # plugins.d/media.toml:1
                 enabled = true  # default
                 mount = "/m"  # flag --set sources.media.mount
+                cache = false  # plugins.d/media.toml:2
                 first_byte_deadline = "20s"  # default
 
                 [sources.media.options]
-                root = "/etc/media-gateway/media"  # plugins.d/media.toml:3
+                root = "/etc/media-gateway/media"  # plugins.d/media.toml:4
                 follow_symlinks = false  # default
 
                 """
@@ -69,6 +84,7 @@ struct ShowTests {
             [
                 "config.toml":
                     "[log]\naccess = \"a \\\"b\\\\\\n\\u0007\\U0001F3AC.log\"\n[admin]\nlisten = \"unix:x\\ty\"\n"
+                    + "[cache]\npath = \"../c\"\nmax_age = \"0s\"\nsize = \"9MiB\"\nsync = \"strict\"\n"
             ],
             overrides: ["sources.a.kind=disk", "sources.a.options.root=/r"]
         )
@@ -76,6 +92,7 @@ struct ShowTests {
         let second = load(["config.toml": first.show()])
         #expect(second.diagnostics.render() == "")
         #expect(second.config.log == first.config.log && second.config.admin == first.config.admin)
+        #expect(second.config.cache == first.config.cache)
         #expect(second.readOptions() == first.readOptions())
     }
 

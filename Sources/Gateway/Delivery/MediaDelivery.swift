@@ -1,16 +1,23 @@
+import ChunkCache
+import Glibc
 import NIOCore
 import SourcePlugins
+import Synchronization
 
-/// Opens an object, decides the answer, and sends it: the way of everything that is not in the chunk cache.
+/// Opens an object, decides the answer, and sends it: the way of everything that is not decided on the event loop.
 package struct MediaDelivery: Sendable {
     let entry: SourceTable.Entry
     let source: any MediaSource
     let path: MediaPath
     let isDownload: Bool
     let objects: ObjectTable
+    /// `nil` if the source is not cached.
+    let cache: ChunkStore?
     let response: MediaResponse
 
     private static let bytesPerTurn = 1 << 20
+
+    var key: ObjectTable.Key { ObjectTable.Key(epoch: entry.epoch, path: path) }
 
     /// - Throws: ``SourceError`` before the head; whatever the source throws after it.
     func run(_ exchange: Exchange) async throws {
@@ -21,69 +28,173 @@ package struct MediaDelivery: Sendable {
         } catch let error as SourceError where error.code == .changed {
             // The object was replaced between opening and its first byte: one more try, with what is there now.
             // After the head the exchange refuses a second one, and the connection is cut.
-            objects.remove(ObjectTable.Key(epoch: entry.epoch, path: path))
+            objects.remove(key)
             guard try await !exchange.isStarted else { throw error }
             try await send(exchange)
         }
         withExtendedLifetime(lease) {}
     }
 
-    private func send(_ exchange: Exchange) async throws {
-        let object = try await source.open(path)
-        try await exchange.markResolved()
-        objects.insert(object.info, for: ObjectTable.Key(epoch: entry.epoch, path: path), now: .now)
-        let fields = exchange.request.head.fields
-        let plan = DeliveryPlan(
-            info: object.info,
-            isHead: exchange.request.isHead,
+    /// Goes on with an answer whose head is set and of which the cache had only the beginning.
+    func resume(_ exchange: Exchange, _ cached: CachedObject, _ range: Range<Int64>) async throws {
+        let object = LazyObject { [source, path] in
+            let object = try await source.open(path)
+            guard let record = object.info.cacheRecord(source: entry.name, path), record.isRevision(of: cached.record)
+            else { throw SourceError(.changed, "the object changed while it was sent") }
+            return object
+        }
+        var body = Body(range, head: nil)
+        try await send(&body, of: cached, object, to: exchange)
+    }
+
+    func plan(for request: GatewayRequest, _ info: ObjectInfo) -> DeliveryPlan {
+        let fields = request.head.fields
+        return DeliveryPlan(
+            info: info,
+            isHead: request.isHead,
             range: fields[.range],
             preconditions: fields.preconditions
         )
-        let head = response.head(plan, of: object.info, name: path.name, isDownload: isDownload)
+    }
+
+    private func send(_ exchange: Exchange) async throws {
+        let object = try await source.open(path)
+        try await exchange.markResolved()
+        let cached = cachedObject(object.info)
+        let known = ObjectTable.Known(
+            info: object.info,
+            cached: cached,
+            fields: response.readyFields(of: object.info, name: path.name)
+        )
+        objects.insert(known, for: key, now: .now)
+        let plan = plan(for: exchange.request, object.info)
         switch plan.body {
-        case .none: try await exchange.respond(head)
-        case .part(let range): try await stream(object, range, head, to: exchange)
-        case .unknownLength: try await stream(object, 0..<Int64.max, head, to: exchange)
+        case .none:
+            try await exchange.respond(head(plan, object.info, .bypass))
+        case .part(let range):
+            if let cache, let cached {
+                let outcome = CacheOutcome(range, of: cached, in: cache)
+                var body = Body(range, head: head(plan, object.info, outcome))
+                try await send(&body, of: cached, LazyObject { object }, to: exchange)
+            } else {
+                var body = Body(range, head: head(plan, object.info, .bypass))
+                try await send(&body, of: object, to: exchange)
+            }
+        case .unknownLength:
+            var body = Body(0..<Int64.max, head: head(plan, object.info, .bypass))
+            try await copy(&body, upTo: .max, of: object, to: exchange)
+            try await exchange.finish()
         }
     }
 
-    private func stream(
-        _ object: any MediaObject,
-        _ range: Range<Int64>,
-        _ head: ResponseHead,
+    private func head(_ plan: DeliveryPlan, _ info: ObjectInfo, _ outcome: CacheOutcome) -> ResponseHead {
+        response.head(plan, of: info, name: path.name, isDownload: isDownload, cache: outcome)
+    }
+
+    /// The object in the cache, if pieces of it may be kept there.
+    private func cachedObject(_ info: ObjectInfo) -> CachedObject? {
+        guard let cache, cache.isOpen, let record = info.cacheRecord(source: entry.name, path) else { return nil }
+        return cache.object(record)
+    }
+
+    // MARK: - Bodies
+
+    /// What is still to be sent of an answer.
+    private struct Body {
+        var position: Int64
+        let end: Int64
+        private var head: ResponseHead?
+
+        init(_ range: Range<Int64>, head: ResponseHead?) {
+            position = range.lowerBound
+            end = range.upperBound
+            self.head = head
+        }
+
+        /// Sets the head, once there are bytes to follow it.
+        mutating func begin(_ exchange: Exchange) async throws {
+            if let head = head.take() { try await exchange.start(head) }
+        }
+    }
+
+    /// Sends a body through the cache: what it has from there, what it lacks as it comes in.
+    private func send(
+        _ body: inout Body,
+        of cached: CachedObject,
+        _ object: LazyObject,
         to exchange: Exchange
     ) async throws {
-        let file = FileBody(object)
-        var head: ResponseHead? = head
-        var position = range.lowerBound
-        while position < range.upperBound {
-            if let file, file.isAtHand(position..<range.upperBound) {
-                if let head = head.take() { try await exchange.start(head) }
-                position += try await exchange.sendDirect(file, position..<range.upperBound, fromSource: true)
+        guard let cache else { return }
+        let reader = ChunkReader(
+            cache,
+            cached,
+            upTo: body.end,
+            executor: exchange.executor,
+            isFinal: { ($0 as? SourceError)?.isFinal ?? false },
+            source: { range in
+                let bytes = try await object.open().read(range)
+                return { try await bytes.next() }
             }
-            // What the kernel cannot send without a wait for the disk is read, and so is all that it must not send.
-            let end = file == nil ? range.upperBound : min(range.upperBound, position + Int64(Self.bytesPerTurn))
-            guard position < end else { break }
-            try await copy(object, position..<end, head.take(), to: exchange)
-            position = end
+        )
+        let direct = CachedBody(cache, cached, upTo: body.end)
+        var (turn, failures) = (0, 0)
+        while body.position < body.end {
+            switch try await reader.next(at: body.position) {
+            case .stored(let end) where failures < 3:
+                try await body.begin(exchange)
+                // As far as the cache goes, of which the reader only knows this chunk.
+                let sent = try await exchange.sendDirect(direct, body.position..<body.end, fromSource: false)
+                body.position += sent
+                failures = sent > 0 || body.position >= end ? 0 : failures + 1
+                if sent == 0 { await reader.prepare(at: body.position) }
+            case .bytes(let buffer):
+                try await body.begin(exchange)
+                body.position += Int64(buffer.readableBytes)
+                turn += buffer.readableBytes
+                try await exchange.write(buffer, fromSource: true)
+                if turn >= Self.bytesPerTurn {
+                    turn = 0
+                    try await exchange.endTurn()
+                }
+            // Memory is so short that what was read in is gone before it can be sent: around the cache.
+            case .bypass(let end), .stored(let end):
+                failures = 0
+                try await copy(&body, upTo: end, of: object.open(), to: exchange)
+            }
         }
         try await exchange.finish()
     }
 
-    /// - Parameter head: that of the answer, if these are its first bytes.
+    /// Sends a body past the cache.
+    private func send(_ body: inout Body, of object: any MediaObject, to exchange: Exchange) async throws {
+        let file = FileBody(object)
+        while body.position < body.end {
+            if let file, file.isAtHand(body.position..<body.end) {
+                try await body.begin(exchange)
+                body.position += try await exchange.sendDirect(file, body.position..<body.end, fromSource: true)
+            }
+            guard body.position < body.end else { break }
+            // What the kernel cannot send without a wait for the disk is read, and so is all that it must not send.
+            let end = file == nil ? body.end : min(body.end, body.position + Int64(Self.bytesPerTurn))
+            try await copy(&body, upTo: end, of: object, to: exchange)
+        }
+        try await exchange.finish()
+    }
+
     private func copy(
-        _ object: any MediaObject,
-        _ range: Range<Int64>,
-        _ head: ResponseHead?,
+        _ body: inout Body,
+        upTo end: Int64,
+        of object: any MediaObject,
         to exchange: Exchange
     ) async throws {
-        let bytes = try await object.read(range)
+        let bytes = try await object.read(body.position..<end)
         // The first bytes are in hand before the head says that there are any.
         var next = try await bytes.next()
-        if let head { try await exchange.start(head) }
+        try await body.begin(exchange)
         var turn = 0
         while let buffer = next.take() {
             turn += buffer.readableBytes
+            body.position += Int64(buffer.readableBytes)
             // Let go before the next pull, so that the source can fill the same storage again.
             try await exchange.write(consume buffer, fromSource: true)
             // Neither side may ever have to wait: the other connections of the event loop get their turn all the same.
@@ -92,6 +203,71 @@ package struct MediaDelivery: Sendable {
                 try await exchange.endTurn()
             }
             next = try await bytes.next()
+        }
+        // A source that ends early has said so; one that goes on beyond is cut by the announced length.
+        body.position = end
+    }
+}
+
+/// An object that is opened when its bytes are first needed, once for all who need them.
+private final class LazyObject: Sendable {
+    private let task: @Sendable () async throws -> any MediaObject
+    private let opened = Mutex<(any MediaObject)?>(nil)
+
+    init(_ open: @escaping @Sendable () async throws -> any MediaObject) {
+        task = open
+    }
+
+    func open() async throws -> any MediaObject {
+        if let object = opened.withLock({ $0 }) { return object }
+        let object = try await task()
+        return opened.withLock { opened in
+            // Somebody may have been quicker; both are the same revision.
+            if let first = opened { return first }
+            opened = object
+            return object
+        }
+    }
+}
+
+extension ObjectInfo {
+    /// What the cache shall know of the object; `nil` if pieces of two reads of it may not be joined.
+    func cacheRecord(source: String, _ path: MediaPath) -> ObjectRecord? {
+        guard let revision, let size, size > 0 else { return nil }
+        return ObjectRecord(
+            number: 0,
+            source: source,
+            path: path.bytes,
+            size: size,
+            revision: localRevision.isEmpty ? revision.opaque : "\(revision.opaque) \(localRevision)",
+            lastModified: lastModified?.nanoseconds,
+            mediaType: mediaType,
+            isImmutable: validity == .immutable,
+            created: Self.now
+        )
+    }
+
+    /// Nanoseconds since 1970.
+    private static var now: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(seconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec)).nanoseconds
+    }
+}
+
+extension ObjectRecord {
+    /// Whether both are of the same bytes.
+    fileprivate func isRevision(of other: ObjectRecord) -> Bool {
+        revision == other.revision && size == other.size
+    }
+}
+
+extension SourceError {
+    /// Whether asking again at once can only give the same.
+    fileprivate var isFinal: Bool {
+        switch code {
+        case .badPath, .notFound, .forbidden, .changed: true
+        case .notReady, .unavailable, .timedOut: false
         }
     }
 }

@@ -2,25 +2,56 @@ import SourcePlugins
 
 /// The head of an answer with, or about, an object.
 package struct MediaResponse: Sendable {
-    /// The gateway's name in `Cache-Status`, a structured-field string or token already.
-    private let node: String
+    /// `Cache-Status` for each outcome.
+    private let cacheStatus: [CacheOutcome: String]
 
+    /// - Parameter node: the gateway's name, a structured-field string or token already.
     package init(node: String) {
-        self.node = node
+        cacheStatus = Dictionary(uniqueKeysWithValues: CacheOutcome.allCases.map { ($0, "\(node); \($0.parameters)") })
+    }
+
+    /// The fields that all answers with bytes of the object have, unless they are downloads.
+    func readyFields(of info: ObjectInfo, name: MediaPath.Component?) -> ReadyFields {
+        var head = ResponseHead(status: 200, framing: .none)
+        addValidators(info, to: &head)
+        head.add("Accept-Ranges", info.size == nil ? "none" : "bytes")
+        addContentFields(info, name, .inline, to: &head)
+        return ReadyFields(head)
+    }
+
+    /// The head of an answer with bytes of an object whose fields are ready.
+    func head(_ plan: DeliveryPlan, _ fields: ReadyFields, _ cache: CacheOutcome) -> ResponseHead {
+        var head = ResponseHead(status: plan.status, framing: framing(of: plan))
+        head.add(ready: fields)
+        if let contentRange = plan.contentRange { head.add("Content-Range", contentRange) }
+        addCacheStatus(cache, to: &head)
+        return head
     }
 
     func head(
         _ plan: DeliveryPlan,
         of info: ObjectInfo,
         name: MediaPath.Component?,
-        isDownload: Bool
+        isDownload: Bool,
+        cache: CacheOutcome
     ) -> ResponseHead {
         var head = ResponseHead(status: plan.status, framing: framing(of: plan))
         addValidators(info, to: &head)
+        addCacheStatus(cache, to: &head)
         guard plan.status != 304 else { return head }
         head.add("Accept-Ranges", info.size == nil ? "none" : "bytes")
         if let contentRange = plan.contentRange { head.add("Content-Range", contentRange) }
         guard plan.status == 200 || plan.status == 206 else { return head }
+        addContentFields(info, name, isDownload ? .attachment : .inline, to: &head)
+        return head
+    }
+
+    private func addContentFields(
+        _ info: ObjectInfo,
+        _ name: MediaPath.Component?,
+        _ mode: ContentDisposition.Mode,
+        to head: inout ResponseHead
+    ) {
         let type = info.mediaType.flatMap(MediaType.init(declared:)) ?? name.map(MediaType.init(of:))
         if let type {
             head.add("Content-Type", type.contentType)
@@ -28,9 +59,8 @@ package struct MediaResponse: Sendable {
         }
         head.add("X-Content-Type-Options", "nosniff")
         if let name {
-            head.add("Content-Disposition", ContentDisposition(isDownload ? .attachment : .inline, name: name).value)
+            head.add("Content-Disposition", ContentDisposition(mode, name: name).value)
         }
-        return head
     }
 
     private func framing(of plan: DeliveryPlan) -> ResponseHead.Framing {
@@ -49,6 +79,9 @@ package struct MediaResponse: Sendable {
         case .immutable: head.add("Cache-Control", "public, max-age=31536000, immutable")
         case .recheck: head.add("Cache-Control", "no-cache")
         }
-        head.add("Cache-Status", "\(node); fwd=bypass")
+    }
+
+    private func addCacheStatus(_ cache: CacheOutcome, to head: inout ResponseHead) {
+        if let status = cacheStatus[cache] { head.add("Cache-Status", status) }
     }
 }

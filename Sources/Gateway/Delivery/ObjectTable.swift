@@ -1,3 +1,4 @@
+package import ChunkCache
 import DequeModule
 package import SourcePlugins
 import Synchronization
@@ -18,8 +19,23 @@ package final class ObjectTable: Sendable {
         }
     }
 
+    /// What an answer can be made of.
+    package struct Known: Sendable {
+        package let info: ObjectInfo
+        /// The object in the chunk cache; `nil` if it is not cached.
+        package let cached: CachedObject?
+        /// Of answers with bytes of the object.
+        package let fields: ReadyFields
+
+        package init(info: ObjectInfo, cached: CachedObject?, fields: ReadyFields) {
+            self.info = info
+            self.cached = cached
+            self.fields = fields
+        }
+    }
+
     private struct Entry {
-        let info: ObjectInfo
+        let known: Known
         /// `nil`: for ever.
         let validUntil: ContinuousClock.Instant?
         let serial: UInt64
@@ -42,25 +58,25 @@ package final class ObjectTable: Sendable {
     package var count: Int { state.withLock { $0.entries.count } }
 
     /// - Returns: what is known at `now`; `nil` means ask the source.
-    package func lookup(_ key: Key, now: ContinuousClock.Instant) -> ObjectInfo? {
+    package func lookup(_ key: Key, now: ContinuousClock.Instant) -> Known? {
         state.withLock { state in
             guard let entry = state.entries[key] else { return nil }
-            guard let end = entry.validUntil, end <= now else { return entry.info }
+            guard let end = entry.validUntil, end <= now else { return entry.known }
             state.entries[key] = nil
             return nil
         }
     }
 
-    package func insert(_ info: ObjectInfo, for key: Key, now: ContinuousClock.Instant) {
+    package func insert(_ known: Known, for key: Key, now: ContinuousClock.Instant) {
         let validUntil: ContinuousClock.Instant? =
-            switch info.validity {
+            switch known.info.validity {
             case .immutable: nil
             case .recheck(let interval): now.advanced(by: interval)
             }
         state.withLock { state in
             let serial = state.nextSerial
             state.nextSerial += 1
-            state.entries[key] = Entry(info: info, validUntil: validUntil, serial: serial)
+            state.entries[key] = Entry(known: known, validUntil: validUntil, serial: serial)
             state.order.append((key, serial))
             trim(&state)
         }
@@ -68,6 +84,13 @@ package final class ObjectTable: Sendable {
 
     package func remove(_ key: Key) {
         state.withLock { $0.entries[key] = nil }
+    }
+
+    /// Forgets the objects of the cache for which `condition` holds.
+    package func removeAll(where condition: (CachedObject) -> Bool) {
+        state.withLock { state in
+            state.entries = state.entries.filter { entry in entry.value.known.cached.map(condition) != true }
+        }
     }
 
     private func trim(_ state: inout State) {

@@ -1,3 +1,4 @@
+package import ChunkCache
 import NIOCore
 import SourcePlugins
 
@@ -5,6 +6,7 @@ import SourcePlugins
 package struct DataDispatcher: RequestDispatcher {
     private let sources: SourceTable
     private let objects: ObjectTable
+    private let cache: ChunkStore?
     private let response: MediaResponse
     private let pages: PageRouter
     private let pageDeadline: Duration
@@ -13,12 +15,14 @@ package struct DataDispatcher: RequestDispatcher {
     package init(
         sources: SourceTable,
         objects: ObjectTable,
+        cache: ChunkStore?,
         response: MediaResponse,
         pages: PageRouter,
         pageDeadline: Duration
     ) {
         self.sources = sources
         self.objects = objects
+        self.cache = cache
         self.response = response
         self.pages = pages
         self.pageDeadline = pageDeadline
@@ -74,6 +78,7 @@ package struct DataDispatcher: RequestDispatcher {
             path: path,
             isDownload: query.isDownload,
             objects: objects,
+            cache: entry.isCached ? cache : nil,
             response: response
         )
         return delivery.answerFromTable(request) ?? .run(media(delivery, entry))
@@ -113,19 +118,36 @@ package struct DataDispatcher: RequestDispatcher {
 }
 
 extension MediaDelivery {
-    /// The answer, if what is known of the object settles it without a byte of it: HEAD, 304, 412, 416.
+    /// The answer, if what is known of the object settles it: HEAD, 304, 412, 416, and ranges whose start is in the cache.
     func answerFromTable(_ request: GatewayRequest) -> Dispatch? {
-        guard let info = objects.lookup(ObjectTable.Key(epoch: entry.epoch, path: path), now: .now) else { return nil }
-        let fields = request.head.fields
-        let plan = DeliveryPlan(
-            info: info,
-            isHead: request.isHead,
-            range: fields[.range],
-            preconditions: fields.preconditions
-        )
-        guard plan.body == .none else { return nil }
-        let head = response.head(plan, of: info, name: path.name, isDownload: isDownload)
-        return .answer(head, body: nil, route: .media, source: entry.name)
+        guard let known = objects.lookup(key, now: .now) else { return nil }
+        let plan = plan(for: request, known.info)
+        switch plan.body {
+        case .none:
+            let head = response.head(plan, of: known.info, name: path.name, isDownload: isDownload, cache: .bypass)
+            return .answer(head, body: nil, route: .media, source: entry.name)
+        case .part(let range):
+            guard let cache, let cached = known.cached, cache.isReady(cached.chunk(at: range.lowerBound)) else {
+                return nil
+            }
+            let outcome = CacheOutcome(range, of: cached, in: cache)
+            return .direct(
+                DirectAnswer(
+                    head: isDownload
+                        ? response.head(plan, of: known.info, name: path.name, isDownload: true, cache: outcome)
+                        : response.head(plan, known.fields, outcome),
+                    body: CachedBody(cache, cached, upTo: range.upperBound),
+                    range: range,
+                    lease: source.lease(path),
+                    route: .media,
+                    source: entry.name,
+                    firstByteDeadline: entry.firstByteDeadline,
+                    rest: { exchange, position in try await resume(exchange, cached, position..<range.upperBound) }
+                )
+            )
+        case .unknownLength:
+            return nil
+        }
     }
 }
 

@@ -12,9 +12,8 @@ extension ConnectionHandler {
     }
 
     func markResolved(transferID: UInt64) throws {
-        var transfer = try transfer(transferID)
+        let transfer = try transfer(transferID)
         if let context { transfer.stages.mark(.resolved, at: context.eventLoop.now.nanoseconds) }
-        state = .answering(transfer)
     }
 
     func isStarted(transferID: UInt64) throws -> Bool {
@@ -22,7 +21,7 @@ extension ConnectionHandler {
     }
 
     func start(_ head: ResponseHead, transferID: UInt64) throws {
-        var transfer = try transfer(transferID)
+        let transfer = try transfer(transferID)
         precondition(!transfer.isStarted, "an answer has one head")
         transfer.status = head.status
         transfer.pendingHead = head
@@ -38,12 +37,11 @@ extension ConnectionHandler {
             transfer.endsWithConnection = transfer.hasBody
             transfer.pendingHead?.framing = .untilClose
         }
-        state = .answering(transfer)
     }
 
     /// - Returns: whether the kernel has all of it.
     func write(_ bytes: ByteBuffer, fromSource: Bool, transferID: UInt64) throws -> Bool {
-        var transfer = try transfer(transferID)
+        let transfer = try transfer(transferID)
         guard let context else { throw CancellationError() }
         let count = Int64(bytes.readableBytes)
         guard transfer.hasBody, count > 0 else { return true }
@@ -53,7 +51,7 @@ extension ConnectionHandler {
         }
         if fromSource { transfer.stages.mark(.sourceByte, at: context.eventLoop.now.nanoseconds) }
         transfer.sourceWaitEnds(at: context.eventLoop.now)
-        writeHead(of: &transfer, context)
+        writeHead(of: transfer, context)
         if transfer.isChunked {
             var frame = context.channel.allocator.buffer(capacity: 20)
             frame.writeString(String(count, radix: 16) + "\r\n")
@@ -68,11 +66,11 @@ extension ConnectionHandler {
 
     /// - Returns: whether the kernel has all of the answer.
     func finishBody(transferID: UInt64) throws -> Bool {
-        var transfer = try transfer(transferID)
+        let transfer = try transfer(transferID)
         guard let context else { throw CancellationError() }
         if transfer.hasBody, let remaining = transfer.remaining, remaining > 0 { throw BodyLengthError.tooShort }
         transfer.sourceWaitEnds(at: context.eventLoop.now)
-        writeHead(of: &transfer, context)
+        writeHead(of: transfer, context)
         if transfer.isChunked { context.write(wrapOutboundOut(ByteBuffer(staticString: "0\r\n\r\n")), promise: nil) }
         transfer.isBodyFinished = true
         return flush(transfer, context)
@@ -80,7 +78,7 @@ extension ConnectionHandler {
 
     /// Succeeds `promise` when the kernel has all that was written, fails it if the answer is given up.
     func whenTaken(transferID: UInt64, _ promise: EventLoopPromise<Void>) {
-        guard case .answering(var transfer) = state, transfer.id == transferID, let context else {
+        guard case .answering(let transfer) = state, transfer.id == transferID, let context else {
             promise.fail(CancellationError())
             return
         }
@@ -91,7 +89,6 @@ extension ConnectionHandler {
         }
         transfer.taken = promise
         transfer.phase = .waitingForClient(since: context.eventLoop.now, unsent: Int(clamping: unsentBytes()))
-        state = .answering(transfer)
         promise.futureResult.whenSuccess { [loopBound = NIOLoopBound(self, eventLoop: context.eventLoop)] in
             loopBound.value.clientTookAll(transferID: transferID)
         }
@@ -99,13 +96,12 @@ extension ConnectionHandler {
     }
 
     private func clientTookAll(transferID: UInt64) {
-        guard case .answering(var transfer) = state, transfer.id == transferID, let context else { return }
+        guard case .answering(let transfer) = state, transfer.id == transferID, let context else { return }
         transfer.phase = .waitingForSource(since: context.eventLoop.now)
-        state = .answering(transfer)
         rearm()
     }
 
-    private func writeHead(of transfer: inout Transfer, _ context: ChannelHandlerContext) {
+    private func writeHead(of transfer: Transfer, _ context: ChannelHandlerContext) {
         transfer.encodeHead(services, at: context.eventLoop.now)
         guard let head = transfer.headBytes.take() else { return }
         transfer.isHeadWritten = true
@@ -113,13 +109,11 @@ extension ConnectionHandler {
     }
 
     private func flush(_ transfer: Transfer, _ context: ChannelHandlerContext) -> Bool {
-        state = .answering(transfer)
         context.flush()
         // The flush may have closed the channel, and with it the answer.
-        guard case .answering(var transfer) = state else { return false }
+        guard case .answering(let transfer) = state else { return false }
         guard context.channel.isWritable else { return false }
         transfer.phase = .waitingForSource(since: context.eventLoop.now)
-        state = .answering(transfer)
         rearm()
         return true
     }
@@ -190,7 +184,7 @@ extension ConnectionHandler {
 
     /// Gives up on the answer under way and cuts the connection; without one, just closes.
     func interrupt(_ outcome: AccessRecord.Outcome) {
-        if case .answering(var transfer) = state {
+        if case .answering(let transfer) = state {
             state = .closed
             let taken = transfer.taken
             transfer.taken = nil
@@ -201,7 +195,7 @@ extension ConnectionHandler {
             transfer.bodyBytes = max(transfer.bodyBytes - unsent, 0)
             report(transfer, outcome: outcome)
             taken?.fail(CancellationError())
-            direct?.done.fail(CancellationError())
+            if case .promise(let done) = direct?.completion { done.fail(CancellationError()) }
         }
         closeNow()
     }

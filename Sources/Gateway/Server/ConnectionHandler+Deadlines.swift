@@ -56,13 +56,12 @@ extension ConnectionHandler {
     }
 
     private func noteProgress(_ context: ChannelHandlerContext) {
-        guard case .answering(var transfer) = state, case .waitingForClient(_, let before) = transfer.phase else {
+        guard case .answering(let transfer) = state, case .waitingForClient(_, let before) = transfer.phase else {
             return
         }
         let unsent = Int(clamping: unsentBytes())
         guard unsent != before else { return }
         transfer.phase = .waitingForClient(since: context.eventLoop.now, unsent: unsent)
-        state = .answering(transfer)
     }
 
     private func deadlineReached() {

@@ -15,7 +15,7 @@ extension ConnectionHandler {
         transferID: UInt64,
         _ done: EventLoopPromise<Int64>
     ) {
-        guard case .answering(var transfer) = state, transfer.id == transferID, transfer.direct == nil else {
+        guard case .answering(let transfer) = state, transfer.id == transferID, transfer.direct == nil else {
             done.fail(CancellationError())
             return
         }
@@ -24,14 +24,13 @@ extension ConnectionHandler {
             done.fail(BodyLengthError.tooLong)
             return
         }
-        transfer.direct = DirectSending(body: body, isFromSource: fromSource, rest: range, done: done)
-        state = .answering(transfer)
+        transfer.direct = DirectSending(body: body, isFromSource: fromSource, rest: range, completion: .promise(done))
         continueDirect(transferID: transferID)
     }
 
-    private func continueDirect(transferID: UInt64) {
+    func continueDirect(transferID: UInt64) {
         var turn = 0
-        while case .answering(var transfer) = state, transfer.id == transferID, var direct = transfer.direct,
+        while case .answering(let transfer) = state, transfer.id == transferID, var direct = transfer.direct,
             let context
         {
             guard context.channel.isWritable else {
@@ -43,25 +42,23 @@ extension ConnectionHandler {
                 return
             }
             guard !direct.rest.isEmpty else {
-                endDirect(&transfer)
+                endDirect(transfer)
                 return
             }
             transfer.encodeHead(services, at: context.eventLoop.now)
             let end = min(direct.rest.upperBound, direct.rest.lowerBound + Int64(DirectSending.bytesPerTurn - turn))
             let head = transfer.headBytes ?? ByteBuffer()
-            let result = sendToSocket(direct.body, direct.rest.lowerBound..<end, after: head, context)
+            let result = sendToSocket(direct.body, direct.rest.lowerBound..<end, after: head)
             switch result {
             case .sent(let count):
                 turn += count
-                note(count, in: &transfer, &direct, at: context.eventLoop.now)
-                state = .answering(transfer)
+                note(count, in: transfer, &direct, at: context.eventLoop.now)
             case .full(let count):
                 turn += count
-                note(count, in: &transfer, &direct, at: context.eventLoop.now)
-                state = .answering(transfer)
+                note(count, in: transfer, &direct, at: context.eventLoop.now)
                 guard primeSocket(transferID: transferID, context) else { return }
             case .unavailable:
-                endDirect(&transfer)
+                endDirect(transfer)
                 return
             case .failed:
                 interrupt(.clientGone)
@@ -73,17 +70,13 @@ extension ConnectionHandler {
     private func sendToSocket(
         _ body: any DirectBody,
         _ range: Range<Int64>,
-        after head: ByteBuffer,
-        _ context: ChannelHandlerContext
+        after head: ByteBuffer
     ) -> DirectSendResult {
-        let result = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
-            of: NIOBSDSocket.Handle.self
-        ) { socket in body.send(range, after: head, to: socket) }
-        return result ?? .unavailable
+        (try? transport?.withUnsafeTransport { socket in body.send(range, after: head, to: socket) }) ?? .unavailable
     }
 
     /// Notes what the kernel took.
-    private func note(_ count: Int, in transfer: inout Transfer, _ direct: inout DirectSending, at now: NIODeadline) {
+    private func note(_ count: Int, in transfer: Transfer, _ direct: inout DirectSending, at now: NIODeadline) {
         var bodyCount = Int64(count)
         if count > 0 {
             if direct.isFromSource { transfer.stages.mark(.sourceByte, at: now.nanoseconds) }
@@ -108,18 +101,17 @@ extension ConnectionHandler {
     ///
     /// - Returns: whether to go on.
     private func primeSocket(transferID: UInt64, _ context: ChannelHandlerContext) -> Bool {
-        guard case .answering(var transfer) = state, var direct = transfer.direct else { return false }
+        guard case .answering(let transfer) = state, var direct = transfer.direct else { return false }
         let end = min(direct.rest.upperBound, direct.rest.lowerBound + DirectSending.primerBytes)
         guard let primer = direct.body.copy(direct.rest.lowerBound..<end) else {
-            endDirect(&transfer)
+            endDirect(transfer)
             return false
         }
         if let head = transfer.headBytes.take() {
             transfer.isHeadWritten = true
             context.write(wrapOutboundOut(head), promise: nil)
         }
-        note(primer.readableBytes, in: &transfer, &direct, at: context.eventLoop.now)
-        state = .answering(transfer)
+        note(primer.readableBytes, in: transfer, &direct, at: context.eventLoop.now)
         context.write(wrapOutboundOut(primer), promise: nil)
         // May close the channel, or find room already.
         context.flush()
@@ -139,11 +131,23 @@ extension ConnectionHandler {
         context.eventLoop.scheduleTask(in: .microseconds(50)) { bound.value.continueDirect(transferID: transferID) }
     }
 
-    private func endDirect(_ transfer: inout Transfer) {
+    private func endDirect(_ transfer: Transfer) {
         guard let direct = transfer.direct.take(), let context else { return }
         transfer.phase = .waitingForSource(since: context.eventLoop.now)
-        state = .answering(transfer)
-        rearm()
-        direct.done.succeed(direct.sent)
+        switch direct.completion {
+        case .promise(let done):
+            rearm()
+            done.succeed(direct.sent)
+        case .answer(let answer) where direct.rest.isEmpty:
+            withExtendedLifetime(answer.lease) {}
+            transfer.isBodyFinished = true
+            operationEnded(transferID: transfer.id, failure: nil)
+        case .answer(let answer):
+            let position = direct.rest.lowerBound
+            launch(transfer) { exchange in
+                try await answer.rest(exchange, position)
+                withExtendedLifetime(answer.lease) {}
+            }
+        }
     }
 }

@@ -44,6 +44,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var holdsRead = false
     private var nextTransferID: UInt64 = 0
     private var executor: LoopExecutor?
+    /// Where the channel's socket is asked for.
+    var transport: (any NIOTransportAccessibleChannelCore<NIOBSDSocket.Handle>)?
     var timer = DeadlineTimer()
 
     init(services: ConnectionServices, dispatcher: any RequestDispatcher, client: String) {
@@ -57,6 +59,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         executor = LoopExecutor(context.eventLoop)
+        transport = context.channel._channelCore as? any NIOTransportAccessibleChannelCore<NIOBSDSocket.Handle>
         stateSince = context.eventLoop.now
         rearm()
         // Accepted just before the gateway began to stop, too late to be told.
@@ -71,6 +74,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         close()
         self.context = nil
+        transport = nil
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -146,10 +150,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable {
             switch state {
-            case .answering(var transfer):
+            case .answering(let transfer):
                 let promise = transfer.taken
                 transfer.taken = nil
-                state = .answering(transfer)
                 promise?.succeed()
             case .awaitingHead:
                 processInbound()
@@ -251,38 +254,72 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 stages: stages
             )
         case .run(let operation):
-            run(operation, for: request, isKeepAlive: isKeepAlive, now: now, stages: stages)
+            let transfer = begin(
+                request,
+                route: operation.route,
+                source: operation.source,
+                firstByteDeadline: operation.firstByteDeadline,
+                isKeepAlive: isKeepAlive,
+                stages: stages
+            )
+            launch(transfer, operation.body)
+        case .direct(let answer):
+            let transfer = begin(
+                request,
+                route: answer.route,
+                source: answer.source,
+                firstByteDeadline: answer.firstByteDeadline,
+                isKeepAlive: isKeepAlive,
+                stages: stages
+            )
+            transfer.begin(answer)
+            continueDirect(transferID: transfer.id)
+            rearm()
         }
     }
 
-    private func run(
-        _ operation: Dispatch.Operation,
-        for request: GatewayRequest,
+    private func begin(
+        _ request: GatewayRequest,
+        route: Route,
+        source: String,
+        firstByteDeadline: Duration,
         isKeepAlive: Bool,
-        now: NIODeadline,
         stages: RequestStages
-    ) {
-        guard let context, let executor else { return }
+    ) -> Transfer {
         nextTransferID += 1
-        let id = nextTransferID
-        var transfer = Transfer(
-            id: id,
+        services.reporter.began(route: route)
+        let transfer = Transfer(
+            id: nextTransferID,
             request: request,
-            operation: operation,
+            route: route,
+            source: source,
+            patience: TimeAmount(firstByteDeadline),
             isKeepAlive: isKeepAlive,
-            now: now,
+            now: stateSince,
             stages: stages
         )
-        services.reporter.began(route: operation.route)
-        let exchange = Exchange(request: request, connection: self, loop: context.eventLoop, transferID: id)
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let loop = context.eventLoop
         state = .answering(transfer)
+        return transfer
+    }
+
+    /// Runs `body`, which makes the answer or the rest of it, in a task on the event loop.
+    func launch(_ transfer: Transfer, _ body: @escaping @Sendable (Exchange) async throws -> Void) {
+        guard let context, let executor else { return }
+        let id = transfer.id
+        let loop = context.eventLoop
+        let exchange = Exchange(
+            request: transfer.request,
+            connection: self,
+            loop: loop,
+            executor: executor,
+            transferID: id
+        )
+        let bound = NIOLoopBound(self, eventLoop: loop)
         // Cancelled by `interrupt`, which every way of giving up on the answer goes through.
         let task = Task(executorPreference: executor) {
             var failure: (any Error)?
             do {
-                try await operation.body(exchange)
+                try await body(exchange)
             } catch {
                 failure = error
             }
@@ -294,7 +331,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
             }
         }
         transfer.task = task
-        state = .answering(transfer)
         rearm()
     }
 

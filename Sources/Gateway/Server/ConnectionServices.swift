@@ -39,7 +39,7 @@ package final class ConnectionServices: Sendable {
     let registry: ConnectionRegistry
     private let trustedProxies: [AddressRange]
     /// Fields that every answer has, with their CR LFs.
-    private let commonFields: String
+    private let commonFields: [UInt8]
     private let dates = DateField()
     private let nextRequestID: Synchronization.Atomic<UInt64>
 
@@ -57,7 +57,7 @@ package final class ConnectionServices: Sendable {
         self.reporter = reporter
         self.registry = registry
         self.trustedProxies = trustedProxies
-        self.commonFields = plane == .data ? CrossOrigin.fields : ""
+        self.commonFields = Array((plane == .data ? CrossOrigin.fields : "").utf8)
         self.nextRequestID = Synchronization.Atomic(UInt64.random(in: .min ... .max))
     }
 
@@ -96,10 +96,10 @@ package final class ConnectionServices: Sendable {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(768)
         head.write(into: &buffer, isKeepAlive: isKeepAlive, minorVersion: minorVersion) { buffer in
-            buffer.writeString(dates.line())
-            buffer.writeString(commonFields)
+            buffer.writeBytes(dates.line())
+            buffer.writeBytes(commonFields)
             buffer.writeStaticString("X-Request-Id: ")
-            buffer.writeString(id.description)
+            buffer.writeHexadecimal(id.value)
             buffer.writeStaticString("\r\n")
             if let serverTiming {
                 buffer.writeStaticString("Server-Timing: ")
@@ -132,15 +132,15 @@ package final class ConnectionServices: Sendable {
 
 /// The `Date` field, formatted once a second.
 private final class DateField: Sendable {
-    private let current = Mutex((second: Int64.min, line: ""))
+    private let current = Mutex((second: Int64.min, line: [UInt8]()))
 
-    func line() -> String {
+    func line() -> [UInt8] {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME_COARSE, &now)
         let second = Int64(now.tv_sec)
         return current.withLock { current in
             if current.second != second {
-                let line = HTTPDate.format(seconds: second).map { "Date: \($0)\r\n" } ?? ""
+                let line = HTTPDate.format(seconds: second).map { Array("Date: \($0)\r\n".utf8) } ?? []
                 current = (second, line)
             }
             return current.line
@@ -185,6 +185,18 @@ extension SocketAddress {
         case .v4(let address): withUnsafeBytes(of: address.address.sin_addr) { Array($0) }
         case .v6(let address): withUnsafeBytes(of: address.address.sin6_addr) { Array($0) }
         case .unixDomainSocket: nil
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// Sixteen digits.
+    fileprivate mutating func writeHexadecimal(_ value: UInt64) {
+        writeWithUnsafeMutableBytes(minimumWritableBytes: 16) { bytes in
+            for index in 0..<16 {
+                bytes[index] = Digits.hexadecimal(UInt32(truncatingIfNeeded: value >> UInt64(60 - 4 * index)))
+            }
+            return 16
         }
     }
 }

@@ -40,6 +40,13 @@ struct DirectSending {
     /// What the kernel has not taken.
     var rest: Range<Int64>
     var sent: Int64 = 0
-    /// Told how many bytes the kernel took, when there is no more to send or no more to be had.
-    let done: EventLoopPromise<Int64>
+    let completion: Completion
+
+    /// What happens when there is no more to send, or no more to be had.
+    enum Completion {
+        /// Told how many bytes the kernel took.
+        case promise(EventLoopPromise<Int64>)
+        /// The answer is over, or goes on with what is left.
+        case answer(DirectAnswer)
+    }
 }

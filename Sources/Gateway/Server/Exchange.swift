@@ -8,12 +8,21 @@ package struct Exchange: Sendable {
     private let connection: NIOLoopBound<ConnectionHandler>
     private let loop: any EventLoop
     private let transferID: UInt64
+    /// Runs tasks on the connection's event loop.
+    package let executor: any TaskExecutor
 
-    init(request: GatewayRequest, connection: ConnectionHandler, loop: any EventLoop, transferID: UInt64) {
+    init(
+        request: GatewayRequest,
+        connection: ConnectionHandler,
+        loop: any EventLoop,
+        executor: any TaskExecutor,
+        transferID: UInt64
+    ) {
         self.request = request
         self.connection = NIOLoopBound(connection, eventLoop: loop)
         self.loop = loop
         self.transferID = transferID
+        self.executor = executor
     }
 
     /// Sets the head. It goes out with the first bytes of the body, or with the end of the answer.

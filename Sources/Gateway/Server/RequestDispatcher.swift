@@ -1,4 +1,5 @@
 package import NIOCore
+package import SourcePlugins
 
 /// Decides what answers a request, on the event loop and without waiting.
 package protocol RequestDispatcher: Sendable {
@@ -60,6 +61,8 @@ package enum Dispatch: Sendable {
     case refuse(RequestProblem, route: Route, source: String)
     /// An answer that has to wait for something.
     case run(Operation)
+    /// An answer whose bytes are at hand, or at least the first of them.
+    case direct(DirectAnswer)
 
     package struct Operation: Sendable {
         package let route: Route
@@ -84,4 +87,19 @@ package enum Dispatch: Sendable {
             self.body = body
         }
     }
+}
+
+/// An answer that is sent from where its bytes lie.
+package struct DirectAnswer: Sendable {
+    package let head: ResponseHead
+    package let body: any DirectBody
+    /// The bytes of the object that are the answer's body.
+    package let range: Range<Int64>
+    /// Held to the end of the answer.
+    package let lease: Lease?
+    package let route: Route
+    package let source: String
+    package let firstByteDeadline: Duration
+    /// Sends what `body` turned out not to have at hand, from a position on, and ends the answer. The head is set.
+    package let rest: @Sendable (Exchange, Int64) async throws -> Void
 }

@@ -4,6 +4,8 @@ import NIOCore
 package struct ResponseHead: Sendable {
     package var status: Int
     package private(set) var fields: [(name: String, value: String)] = []
+    /// Fields that were written out before, for answers that have the same again and again.
+    private var readyFields: [UInt8] = []
     /// How the end of the body is told (RFC 9112 §6.3).
     package var framing: Framing
 
@@ -34,6 +36,11 @@ package struct ResponseHead: Sendable {
         fields.append((name, String(decoding: cleaned, as: UTF8.self)))
     }
 
+    /// Takes over the fields of `other`, as they are now.
+    package mutating func add(ready other: ReadyFields) {
+        readyFields += other.bytes
+    }
+
     package subscript(_ name: String) -> String? {
         fields.first { $0.name.lowercased() == name.lowercased() }?.value
     }
@@ -54,6 +61,7 @@ package struct ResponseHead: Sendable {
         buffer.writeString(StatusLine.text(status))
         buffer.writeStaticString("\r\n")
         writeCommon(&buffer)
+        buffer.writeBytes(readyFields)
         for (name, value) in fields {
             buffer.writeString(name)
             buffer.writeStaticString(": ")
@@ -76,6 +84,16 @@ package struct ResponseHead: Sendable {
             buffer.writeStaticString("Connection: keep-alive\r\n")
         }
         buffer.writeStaticString("\r\n")
+    }
+}
+
+/// The fields of a head as they go on the wire, each with its CR LF.
+package struct ReadyFields: Sendable {
+    fileprivate let bytes: [UInt8]
+
+    /// - Parameter head: whose fields these are; its status and framing mean nothing.
+    package init(_ head: ResponseHead) {
+        bytes = Array(head.fields.map { "\($0.name): \($0.value)\r\n" }.joined().utf8)
     }
 }
 

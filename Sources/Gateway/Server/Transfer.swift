@@ -1,7 +1,7 @@
 import NIOCore
 
-/// The answer a connection is sending: a value, changed on the event loop by ``ConnectionHandler``.
-struct Transfer {
+/// The answer a connection is sending. Belongs to its ``ConnectionHandler``, and is changed on the event loop only.
+final class Transfer {
     enum Phase {
         /// Nothing to send: the source, or whoever makes the answer, has the word.
         case waitingForSource(since: NIODeadline)
@@ -42,27 +42,37 @@ struct Transfer {
     init(
         id: UInt64,
         request: GatewayRequest,
-        operation: Dispatch.Operation,
+        route: Route,
+        source: String,
+        patience: TimeAmount,
         isKeepAlive: Bool,
         now: NIODeadline,
         stages: RequestStages
     ) {
         self.id = id
         self.request = request
-        self.route = operation.route
-        self.source = operation.source
-        self.patience = TimeAmount(operation.firstByteDeadline)
+        self.route = route
+        self.source = source
+        self.patience = patience
         self.started = now
         self.isKeepAlive = isKeepAlive
         self.phase = .waitingForSource(since: now)
         self.stages = stages
     }
 
+    /// Sets everything up for an answer whose bytes are at hand.
+    func begin(_ answer: DirectAnswer) {
+        status = answer.head.status
+        pendingHead = answer.head
+        remaining = Int64(answer.range.count)
+        direct = DirectSending(body: answer.body, isFromSource: false, rest: answer.range, completion: .answer(answer))
+    }
+
     /// HEAD, 204 and 304 have no body, whatever is written for one (RFC 9110 §6.4.1).
     var hasBody: Bool { !request.isHead && status != 204 && status != 304 }
 
     /// Whoever makes the answer has something to send.
-    mutating func sourceWaitEnds(at now: NIODeadline) {
+    func sourceWaitEnds(at now: NIODeadline) {
         if case .waitingForSource(let since) = phase { stages.addSourceWait(nanoseconds: (now - since).nanoseconds) }
         phase = .waitingForClient(since: now, unsent: 0)
     }
@@ -71,7 +81,7 @@ struct Transfer {
     var isStarted: Bool { isHeadWritten || pendingHead != nil || headBytes != nil }
 
     /// Puts the head into the form in which it goes on the wire, if that is still to be done.
-    mutating func encodeHead(_ services: ConnectionServices, at now: NIODeadline) {
+    func encodeHead(_ services: ConnectionServices, at now: NIODeadline) {
         guard let head = pendingHead.take() else { return }
         stages.mark(.firstByte, at: now.nanoseconds)
         headBytes = services.encode(

@@ -50,7 +50,8 @@ final class DiskObject: FileBackedObject {
             size: opened.size,
             revision: opened.isSettled(at: now) ? opened.revision : nil,
             lastModified: opened.modified,
-            validity: .recheck(after: .seconds(1))
+            validity: .recheck(after: .seconds(1)),
+            localRevision: "\(opened.device)-\(opened.inode)"
         )
         // To others than the owner the kernel does not tell what is in the page cache.
         maySendFile = sendsFiles && isLocal && info.revision != nil && opened.isOwnedByThisProcess

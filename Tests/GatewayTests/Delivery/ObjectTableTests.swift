@@ -7,8 +7,13 @@ import Testing
         ObjectTable.Key(epoch: epoch, path: try MediaPath(path))
     }
 
-    private static func info(_ validity: Validity) -> ObjectInfo {
-        ObjectInfo(size: 1, revision: Revision("r"), validity: validity)
+    private static func info(_ validity: Validity) -> ObjectTable.Known {
+        let info = ObjectInfo(size: 1, revision: Revision("r"), validity: validity)
+        return ObjectTable.Known(
+            info: info,
+            cached: nil,
+            fields: ReadyFields(ResponseHead(status: 200, framing: .none))
+        )
     }
 
     @Test("what is known is believed for as long as its source said, and not longer")

@@ -1,3 +1,4 @@
+import ChunkCache
 import Config
 import Gateway
 import Logging
@@ -34,6 +35,7 @@ struct TestGateway: Sendable {
         var connectionLimit = 1000
         var trustedProxies: [AddressRange] = []
         var accessLog: AccessLog?
+        var cache: ChunkStore?
         /// Besides the sources given: one that is off.
         var disabled: String?
     }
@@ -87,6 +89,7 @@ struct TestGateway: Sendable {
         let dispatcher = DataDispatcher(
             sources: table,
             objects: objects,
+            cache: options.cache,
             response: MediaResponse(node: "test"),
             pages: PageRouter(sources: table, facts: { [] }, pluginsDirectory: "plugins.d", logger: logger),
             pageDeadline: options.firstByteDeadline

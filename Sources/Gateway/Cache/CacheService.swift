@@ -1,0 +1,19 @@
+import ChunkCache
+import ServiceLifecycle
+import SourcePlugins
+
+/// Keeps the chunk cache in order while the gateway runs, and closes it at the end.
+struct CacheService: Service {
+    let cache: ChunkStore
+
+    func run() async throws {
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                while (try? await Task.sleep(for: .seconds(1))) != nil { cache.maintain() }
+            }
+            await untilShutdown()
+            tasks.cancelAll()
+        }
+        cache.close()
+    }
+}

@@ -1,0 +1,37 @@
+package import ChunkCache
+package import Config
+
+extension ChunkStoreSettings {
+    package init(_ config: GatewayConfig.Cache) {
+        self.init(
+            directory: config.path,
+            size: config.size.bytes,
+            chunkSize: Int(clamping: config.chunkSize.bytes),
+            policy: CachePolicy(config.policy),
+            admitsOnSecondHit: config.admission == .secondHit,
+            maxAge: config.maxAge,
+            minFreeDisk: config.minFreeDisk.bytes,
+            durability: LMDBSettings.Durability(config.sync)
+        )
+    }
+}
+
+extension CachePolicy {
+    fileprivate init(_ policy: GatewayConfig.Cache.Policy) {
+        self =
+            switch policy {
+            case .s3FIFO: .s3FIFO
+            case .lru: .lru
+            }
+    }
+}
+
+extension LMDBSettings.Durability {
+    fileprivate init(_ sync: GatewayConfig.Cache.Sync) {
+        self =
+            switch sync {
+            case .relaxed: .relaxed
+            case .strict: .strict
+            }
+    }
+}

@@ -1,0 +1,96 @@
+import Config
+import Testing
+
+struct CacheConfigTests {
+    @Test("without a word about it there is a cache, and every source is in it")
+    func builtIn() {
+        let loaded = load(["config.toml": "[sources.a]\nkind = \"disk\"\noptions.root = \"/a\"\n"])
+        var cache = GatewayConfig.Cache()
+        cache.path = "/etc/media-gateway/var/cache"
+        #expect(loaded.diagnostics.render() == "")
+        #expect(loaded.config.cache == cache)
+        #expect(loaded.config.sources.map(\.isCached) == [true])
+    }
+
+    @Test("a cache is what its section says")
+    func section() {
+        let text = """
+            [cache]
+            enabled = false
+            path = "../cache"
+            size = "1TiB"
+            chunk_size = "64KiB"
+            policy = "lru"
+            admission = "second-hit"
+            max_age = "36h"
+            min_free_disk = "0B"
+            sync = "strict"
+            """
+        let loaded = load(["config.toml": text])
+        #expect(loaded.diagnostics.render() == "")
+        let cache = loaded.config.cache
+        #expect(!cache.enabled && cache.path == "/etc/cache")
+        #expect(cache.size.bytes == 1 << 40 && cache.chunkSize.bytes == 65536 && cache.minFreeDisk.bytes == 0)
+        #expect(cache.policy == .lru && cache.admission == .secondHit && cache.sync == .strict)
+        #expect(cache.maxAge == .seconds(36 * 3600))
+    }
+
+    @Test("the environment and the command line reach every key of the cache, and the source's")
+    func overrides() {
+        let loaded = load(
+            [
+                "config.toml": "[cache]\nsize = \"1GiB\"\n",
+                "plugins.d/media.toml": "kind = \"disk\"\noptions.root = \"/\"",
+            ],
+            environment: [
+                "MEDIA_GATEWAY__CACHE__SIZE": "2GiB", "MEDIA_GATEWAY__CACHE__CHUNK_SIZE": "2MiB",
+                "MEDIA_GATEWAY__CACHE__PATH": "c", "MEDIA_GATEWAY__CACHE__ENABLED": "true",
+                "MEDIA_GATEWAY__SOURCES__MEDIA__CACHE": "false",
+            ],
+            overrides: ["cache.policy=lru", "cache.size=3GiB", "cache.min_free_disk=2GiB"]
+        )
+        #expect(loaded.diagnostics.render() == "")
+        var expected = GatewayConfig.Cache()
+        expected.path = "/etc/media-gateway/c"
+        expected.size = ByteSize(bytes: 3 << 30)
+        expected.chunkSize = ByteSize(bytes: 2 << 20)
+        expected.minFreeDisk = ByteSize(bytes: 2 << 30)
+        expected.policy = .lru
+        #expect(loaded.config.cache == expected)
+        #expect(loaded.config.sources.map(\.isCached) == [false])
+    }
+
+    @Test("a maximal age of nothing is none", arguments: ["0s", "0d", "0ms"])
+    func forEver(_ text: String) {
+        let loaded = load(["config.toml": "[cache]\nmax_age = \"\(text)\"\n"])
+        #expect(loaded.diagnostics.render() == "")
+        #expect(loaded.config.cache.maxAge == nil)
+    }
+
+    @Test(
+        "a chunk is a power of two from 64 KiB to 16 MiB",
+        arguments: [
+            ("64KiB", true), ("65536B", true), ("1MiB", true), ("1024KiB", true), ("16MiB", true), ("32KiB", false),
+            ("32MiB", false), ("96KiB", false), ("3MiB", false), ("65537B", false), ("0B", false),
+            ("8388607TiB", false),
+        ]
+    )
+    func chunkSize(_ text: String, _ isAllowed: Bool) {
+        let loaded = load(["config.toml": "[cache]\nchunk_size = \"\(text)\"\n"])
+        #expect(loaded.diagnostics.hasErrors == !isAllowed)
+        #expect(loaded.config.cache.chunkSize == (isAllowed ? ByteSize(text) : ByteSize("1MiB")))
+    }
+
+    @Test(
+        "a cache has at least eight megabytes and at least eight chunks",
+        arguments: [
+            ("8MiB", "1MiB", true), ("8MiB", "64KiB", true), ("8388607B", "64KiB", false), ("16MiB", "2MiB", true),
+            ("16777215B", "2MiB", false), ("128MiB", "16MiB", true), ("127MiB", "16MiB", false),
+            ("1024TiB", "64KiB", true), ("1025TiB", "64KiB", false),
+        ]
+    )
+    func size(_ size: String, _ chunkSize: String, _ isAllowed: Bool) {
+        let loaded = load(["config.toml": "[cache]\nsize = \"\(size)\"\nchunk_size = \"\(chunkSize)\"\n"])
+        #expect(loaded.diagnostics.errorCount == (isAllowed ? 0 : 1))
+    }
+}

@@ -1,0 +1,277 @@
+import ChunkCache
+import Gateway
+import Logging
+import NIOPosix
+import SourceContract
+import SourcePlugins
+import Testing
+
+private let size: Int64 = 3_000_000
+private let film = PatternBytes("film.mkv")
+
+@Suite("Answers through the chunk cache", .timeLimit(.minutes(2)))
+struct CachedDeliveryTests {
+    /// A gateway with a cache of 64 KiB chunks in front of `source`, which has one film.
+    private func withCache(
+        size cacheSize: Int64 = 64 << 20,
+        _ options: TestGateway.Options = TestGateway.Options(),
+        _ body: @Sendable (TestGateway, SyntheticSource, ChunkStore) async throws -> Void
+    ) async throws {
+        let source = SyntheticSource()
+        try source.put("film.mkv", size: size) { $0.validity = .immutable }
+        let pool = NIOThreadPool(numberOfThreads: 2)
+        pool.start()
+        try await withTemporaryDirectory { directory in
+            let settings = ChunkStoreSettings(directory: directory.path("cache"), size: cacheSize, chunkSize: 64 << 10)
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let cache = try ChunkStore(settings, pool: pool, logger: logger)
+            defer { cache.close() }
+            var options = options
+            options.cache = cache
+            try await TestGateway.with(source, options) { gateway in try await body(gateway, source, cache) }
+        }
+        try await pool.shutdownGracefully()
+    }
+
+    private static func range(_ range: Range<Int64>) -> [String] {
+        ["Range: bytes=\(range.lowerBound)-\(range.upperBound - 1)"]
+    }
+
+    @Test("the second request for a range is a hit, and reads nothing from the source")
+    func secondRequest() async throws {
+        try await withCache { gateway, source, cache in
+            let client = try await gateway.client()
+            for wanted in [0..<1, 65_535..<65_537, 100_000..<900_000, 2_999_999..<3_000_000] as [Range<Int64>] {
+                let first = try await client.request("/media/film.mkv", fields: Self.range(wanted))
+                #expect(first.status == 206)
+                #expect(first.body == film.bytes(wanted))
+                await cache.flush()
+                let reads = source.counts.value.reads
+                let second = try await client.request("/media/film.mkv", fields: Self.range(wanted))
+                #expect(second["Cache-Status"] == "test; hit")
+                #expect(second.body == film.bytes(wanted))
+                #expect(second["Content-Range"] == first["Content-Range"])
+                #expect(second["ETag"] == first["ETag"])
+                #expect(second["Content-Type"] == first["Content-Type"])
+                #expect(second["Content-Disposition"] == first["Content-Disposition"])
+                #expect(source.counts.value.reads == reads)
+            }
+        }
+    }
+
+    @Test("whole objects, downloads and HTTP/1.0 get the same bytes hot as cold")
+    func wholeObject() async throws {
+        try await withCache { gateway, _, cache in
+            for _ in 0..<2 {
+                let client = try await gateway.client()
+                let whole = try await client.request("/media/film.mkv")
+                #expect(whole.status == 200)
+                #expect(whole.body == film.bytes(0..<size))
+                await cache.flush()
+                let download = try await client.request("/media/film.mkv?download")
+                #expect(download["Content-Disposition"]?.hasPrefix("attachment") == true)
+                #expect(download.body == film.bytes(0..<size))
+                let old = try await client.request("/media/film.mkv", version: "1.0")
+                #expect(old["Connection"] == "close")
+                #expect(old.body == film.bytes(0..<size))
+            }
+        }
+    }
+
+    @Test("many clients of one cold object have each byte read once")
+    func crowd() async throws {
+        try await withCache { gateway, source, _ in
+            try await withThrowingTaskGroup(of: Void.self) { clients in
+                for _ in 0..<50 {
+                    clients.addTask {
+                        let client = try await gateway.client()
+                        let answer = try await client.request("/media/film.mkv")
+                        #expect(answer.body == film.bytes(0..<size))
+                    }
+                }
+                try await clients.waitForAll()
+            }
+            #expect(source.counts.value.bytes == size)
+        }
+    }
+
+    @Test("hits, pings and misses sent ahead on one connection are answered in turn")
+    func pipelined() async throws {
+        try await withCache { gateway, _, cache in
+            let client = try await gateway.client()
+            _ = try await client.request("/media/film.mkv", fields: Self.range(0..<1_500_000))
+            await cache.flush()
+            let get = { (range: String) in
+                "GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\nRange: bytes=\(range)\r\n\r\n"
+            }
+            let ping = "GET /ping HTTP/1.1\r\nHost: gateway.test\r\n\r\n"
+            try await client.send(get("5-1000000") + ping + get("2000000-2500000") + get("7-9") + ping + get("-4"))
+            #expect(try await client.answer().body == film.bytes(5..<1_000_001))
+            #expect(try await client.answer().text == "pong")
+            #expect(try await client.answer().body == film.bytes(2_000_000..<2_500_001))
+            #expect(try await client.answer().body == film.bytes(7..<10))
+            #expect(try await client.answer().text == "pong")
+            #expect(try await client.answer().body == film.bytes(size - 4..<size))
+        }
+    }
+
+    @Test("an answer of which the cache has only parts is exact and says so")
+    func partial() async throws {
+        try await withCache { gateway, _, cache in
+            let client = try await gateway.client()
+            for wanted in [0..<65_536, 200_000..<400_000, 1_000_000..<1_000_001] as [Range<Int64>] {
+                _ = try await client.request("/media/film.mkv", fields: Self.range(wanted))
+            }
+            await cache.flush()
+            let answer = try await client.request("/media/film.mkv")
+            #expect(answer["Cache-Status"] == "test; fwd=partial")
+            #expect(answer.body == film.bytes(0..<size))
+        }
+    }
+
+    @Test("a client that closes its side after asking gets the whole hit")
+    func halfClosed() async throws {
+        try await withCache { gateway, _, cache in
+            let warm = try await gateway.client()
+            _ = try await warm.request("/media/film.mkv")
+            await cache.flush()
+            let client = try await gateway.client()
+            try await client.setReading(false)
+            try await client.send("GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
+            try await client.closeOutput()
+            try await client.setReading(true)
+            #expect(try await client.answer().body == film.bytes(0..<size))
+        }
+    }
+
+    @Test("a reader that pauses while the cache turns over gets the right bytes when it goes on")
+    func paused() async throws {
+        // Room for 128 chunks of the film's 46 and those of others.
+        try await withCache(size: 8 << 20) { gateway, source, cache in
+            let warm = try await gateway.client()
+            _ = try await warm.request("/media/film.mkv")
+            await cache.flush()
+            let client = try await gateway.client()
+            try await client.setReading(false)
+            // More than the sockets between the two hold.
+            for _ in 0..<8 { try await client.send("GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n") }
+            await gateway.untilCounted(#"requests_in_flight{plane="data",route="media"} 1"#)
+            for number in 0..<5 {
+                try source.put("other\(number)", size: 5_000_000) { $0.validity = .immutable }
+                let other = try await warm.request("/media/other\(number)")
+                #expect(other.body == PatternBytes("other\(number)").bytes(0..<5_000_000))
+                await cache.flush()
+            }
+            #expect(cache.counters.evictedForSpace.value > 46)
+            try await client.setReading(true)
+            for _ in 0..<8 { #expect(try await client.answer().body == film.bytes(0..<size)) }
+            #expect(cache.counters.storeFailed.value == 0)
+        }
+    }
+
+    @Test("an object that changed is sent as it is now, and the connection of the old one is cut, not mixed")
+    func changed() async throws {
+        try await withCache { gateway, source, cache in
+            try source.update("film.mkv") { $0.validity = .recheck(after: .zero) }
+            let client = try await gateway.client()
+            _ = try await client.request("/media/film.mkv")
+            await cache.flush()
+            try source.update("film.mkv") { $0.generation = 1 }
+            let answer = try await client.request("/media/film.mkv")
+            #expect(answer.body == PatternBytes("film.mkv", generation: 1).bytes(0..<size))
+            #expect(answer["ETag"] == "\"g1-3000000\"")
+        }
+    }
+
+    @Test("a source that fails in the middle of a fill cuts every connection that waits for it")
+    func failing() async throws {
+        try await withCache { gateway, source, _ in
+            try source.update("film.mkv") { $0.failure = (1_000_000, SourceError(.unavailable, "gone")) }
+            for _ in 0..<2 {
+                let client = try await gateway.client()
+                try await client.send("GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
+                await #expect(throws: RawClient.IncompleteAnswer.self) { try await client.answer() }
+            }
+            try source.update("film.mkv") { $0.failure = nil }
+            let client = try await gateway.client()
+            #expect(try await client.request("/media/film.mkv").body == film.bytes(0..<size))
+        }
+    }
+
+    @Test("a source that fails before the first byte is an error answer, and the connection goes on")
+    func unavailable() async throws {
+        try await withCache { gateway, source, _ in
+            try source.update("film.mkv") { $0.failure = (0, SourceError(.unavailable, "gone")) }
+            let client = try await gateway.client()
+            #expect(try await client.request("/media/film.mkv").status == 502)
+            #expect(try await client.request("/ping").text == "pong")
+        }
+    }
+
+    @Test("an object without a revision, or of unknown size, goes past the cache")
+    func uncacheable() async throws {
+        try await withCache { gateway, source, cache in
+            try source.put("growing", size: 500_000) { $0.hasRevision = false }
+            try source.put("live", size: 500_000) { $0.announcesSize = false }
+            let client = try await gateway.client()
+            for name in ["growing", "live", "growing"] {
+                let answer = try await client.request("/media/\(name)")
+                #expect(answer["Cache-Status"] == "test; fwd=bypass")
+                #expect(answer.body == PatternBytes(name).bytes(0..<500_000))
+            }
+            await cache.flush()
+            #expect(cache.counters.inserted.value == 0)
+        }
+    }
+
+    @Test("clients that leave and come all the time never see another one's bytes")
+    func descriptors() async throws {
+        try await withCache { gateway, source, cache in
+            let names = (0..<4).map { "film\($0)" }
+            for name in names { try source.put(name, size: 2_000_000) { $0.validity = .immutable } }
+            let warm = try await gateway.client()
+            for name in names { _ = try await warm.request("/media/\(name)") }
+            await cache.flush()
+            try await withThrowingTaskGroup(of: Void.self) { clients in
+                for worker in 0..<8 {
+                    clients.addTask {
+                        var random = SplitMix64(seed: UInt64(worker))
+                        for _ in 0..<40 {
+                            let name = names[Int(random.next() % 4)]
+                            let start = Int64(random.next() % 1_900_000)
+                            let end = min(start + Int64(random.next() % 900_000) + 1, 2_000_000)
+                            let client = try await gateway.client()
+                            if random.next() % 2 == 0 {
+                                let answer = try await client.request("/media/\(name)", fields: Self.range(start..<end))
+                                #expect(answer.body == PatternBytes(name).bytes(start..<end))
+                            } else {
+                                // Leaves in the middle, so that its descriptor is free while bytes are still to be sent.
+                                try await client.send("GET /media/\(name) HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
+                                try await client.untilReceived(1)
+                            }
+                            try await client.close()
+                        }
+                    }
+                }
+                try await clients.waitForAll()
+            }
+        }
+    }
+
+    @Test("a lease is held while a hit is sent")
+    func lease() async throws {
+        try await withCache { gateway, source, cache in
+            try source.update("film.mkv") { $0.isLoaded = true }
+            let client = try await gateway.client()
+            _ = try await client.request("/media/film.mkv")
+            await cache.flush()
+            try await source.untilIdle()
+            try await client.setReading(false)
+            for _ in 0..<8 { try await client.send("GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n") }
+            _ = try await source.counts.until { $0.leases == 1 }
+            try await client.setReading(true)
+            for _ in 0..<8 { #expect(try await client.answer().body == film.bytes(0..<size)) }
+            try await source.untilIdle()
+        }
+    }
+}
