@@ -1,4 +1,4 @@
--- Reports what `ranges.lua` does, for requests that wrk makes by itself.
+-- Prints the same line as `rangeload.c`, for requests that wrk makes by itself.
 function done(summary, latency, requests)
     local failed = summary.errors.connect + summary.errors.read + summary.errors.write
         + summary.errors.status + summary.errors.timeout

@@ -59,14 +59,18 @@ class Server:
     kind = "gateway"
 
     def __init__(self, root: Path | str, *, port: int = 0, connections: int = 4000, drain: str = "2s",
-                 options: str = "", prefix: list[str] | None = None, user: str | None = None) -> None:
-        """``options`` are lines of the disk source's ``[options]``; ``prefix`` is put before the command."""
+                 options: str = "", cached: bool = True, config: str = "", prefix: list[str] | None = None,
+                 user: str | None = None) -> None:
+        """``options`` are lines of the disk source's ``[options]``, ``cached`` whether it goes through the chunk cache,
+        ``config`` lines at the end of the main file; ``prefix`` is put before the command."""
         self.root = Path(root)
         self.port = port
         self.admin_port: int | None = None
         self.connections = connections
         self.drain = drain
         self.options = options
+        self.cached = cached
+        self.config = config
         self.prefix = prefix or []
         self.user = user
         self.home = Path(tempfile.mkdtemp(prefix="acceptance."))
@@ -136,14 +140,15 @@ class Server:
         plugins = self.home / "plugins.d"
         plugins.mkdir(exist_ok=True)
         options = f"root = {_toml(str(self.root))}\n{self.options}\n"
-        (plugins / "media.toml").write_text(f'kind = "disk"\nmount = "{MOUNT}"\n\n[options]\n{options}')
+        (plugins / "media.toml").write_text(f'kind = "disk"\nmount = "{MOUNT}"\n'
+                                            f'cache = {str(self.cached).lower()}\n\n[options]\n{options}')
         config = self.home / "config.toml"
         config.write_text(
             f'[server]\nlisten = ["127.0.0.1:{self.port}"]\ndrain_deadline = "{self.drain}"\n\n'
             f'[admin]\nlisten = "127.0.0.1:0"\n\n'
             f'[limits]\nconnections = {self.connections}\n\n'
             f'[log]\naccess = {_toml(str(self.home / "access.log"))}\n\n'
-            '[plugins]\ndirectory = "plugins.d"\n'
+            '[plugins]\ndirectory = "plugins.d"\n\n' + self.config
         )
         if self.user:
             shutil.chown(self.home, self.user)
