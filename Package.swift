@@ -76,6 +76,7 @@ let package = Package(
             name: "ChunkCache",
             dependencies: [
                 "CChecksum",
+                "CCrashMark",
                 "CLMDB",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -85,6 +86,7 @@ let package = Package(
             swiftSettings: swiftSettings + memberImportVisibility
         ),
         .target(name: "CChecksum"),
+        .target(name: "CCrashMark"),
         .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
         .target(name: "CTOML"),
         .target(name: "CLinux"),

@@ -10,7 +10,8 @@ package final class CacheCounters: Sendable {
         package func add(_ count: Int) { total.wrappingAdd(count, ordering: .relaxed) }
     }
 
-    /// Look-ups of chunks: found, not there and fetched, being fetched for somebody else already, left to the source.
+    /// Look-ups of chunks: found, not there and fetched, being fetched for somebody else already, left to the source. A
+    /// chunk that is stored while it is being sent is found then, too.
     package let hits = Counter()
     package let missed = Counter()
     package let collapsed = Counter()
@@ -24,6 +25,7 @@ package final class CacheCounters: Sendable {
     package let corrupt = Counter()
     /// Chunks that were fetched and not stored, by the reason.
     package let notAdmitted = Counter()
+    package let noRoom = Counter()
     package let queueFull = Counter()
     package let storeFailed = Counter()
     /// Bytes that chunks take of the file, in whole pages.

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Logging
+import Synchronization
 
 /// The cache's place on the disk: who has it, how the last process left it, and what was set aside.
 ///
@@ -10,31 +10,47 @@ import Logging
 /// | `data.mdb.bad` | the last one that could not be used |
 /// | `lock` | locked by the process that has the cache |
 /// | `state` | which start of the machine the database was opened in; gone if it was closed in order |
+/// | `crashed` | there while the database is new to the process; not empty if that crashed meanwhile |
 final class CacheDirectory: Sendable {
     let path: String
-    private let lock: Int32
+    private let lock: Mutex<Int32?>
+    private let crashMark = Mutex<CrashMark?>(nil)
 
     /// - Throws: ``CacheInUse``, or ``CacheDirectoryError`` if the directory cannot be used.
     init(_ path: String) throws {
         self.path = path
+        let isNew = access(path, F_OK) != 0
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            if isNew { chmod(path, 0o700) }
         } catch {
             throw CacheDirectoryError(reason: "cannot make \(path): \(error.localizedDescription)")
         }
-        lock = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard lock >= 0 else { throw CacheDirectoryError.last("open \(path)/lock") }
+        let lock = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard lock >= 0 else { throw CacheDirectoryError.last("cannot open \(path)/lock") }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             let number = errno
             close(lock)
             if number == EWOULDBLOCK { throw CacheInUse(directory: path) }
             throw CacheDirectoryError(reason: "cannot lock \(path)/lock: \(String(cString: strerror(number)))")
         }
+        self.lock = Mutex(lock)
     }
 
-    deinit { close(lock) }
+    deinit { leave() }
+
+    /// From now on another process can have it.
+    func leave() {
+        endWatchForCrashes()
+        if let lock = lock.withLock({ $0.take() }) { close(lock) }
+    }
+
+    // MARK: - How the last process left it
 
     private var stateFile: String { path + "/state" }
+
+    /// Whether the database is, or was left, open.
+    var isMarkedOpen: Bool { access(stateFile, F_OK) == 0 }
 
     /// Whether the machine stopped while the database was open: what was not yet on the disk is lost, in no order.
     var wasCutOff: Bool {
@@ -42,9 +58,21 @@ final class CacheDirectory: Sendable {
         return String(decoding: left, as: UTF8.self) != Self.bootID
     }
 
-    /// Notes that the database is open from now on.
-    func markOpen() {
-        _ = FileManager.default.createFile(atPath: stateFile, contents: Data(Self.bootID.utf8))
+    /// Notes that the database is open from now on. On the disk when this returns: the first change of the database may
+    /// get there at any time.
+    func markOpen() throws {
+        let file = open(stateFile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw CacheDirectoryError.last("cannot open \(stateFile)") }
+        defer { close(file) }
+        let text = Array(Self.bootID.utf8)
+        guard write(file, text, text.count) == text.count, fsync(file) == 0 else {
+            throw CacheDirectoryError.last("cannot write \(stateFile)")
+        }
+        let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { return }
+        // Not every file system can; those that cannot order it by themselves.
+        fsync(directory)
+        close(directory)
     }
 
     /// Notes that everything is on the disk.
@@ -52,15 +80,35 @@ final class CacheDirectory: Sendable {
         unlink(stateFile)
     }
 
+    /// Whether the process crashed soon after it had opened the database.
+    var hasCrashed: Bool { CrashMark.isSet(path + "/crashed") }
+
+    /// From now on a crash of the process is told to the next one.
+    func watchForCrashes() {
+        crashMark.withLock { mark in
+            // The old one, whose file this is too, goes first.
+            mark = nil
+            mark = CrashMark(path + "/crashed")
+        }
+    }
+
+    func endWatchForCrashes() {
+        crashMark.withLock { $0 = nil }
+    }
+
+    // MARK: - Files
+
     /// Puts the database away, so that a new one can begin. An open one can be read on.
     ///
     /// - Parameter keep: whether it is kept as `data.mdb.bad`.
     func setAside(keep: Bool) {
-        if keep, rename(path + "/data.mdb", path + "/data.mdb.bad") != 0, errno == EISDIR || errno == ENOTEMPTY {
-            try? FileManager.default.removeItem(atPath: path + "/data.mdb.bad")
-            rename(path + "/data.mdb", path + "/data.mdb.bad")
+        let (data, bad) = (path + "/data.mdb", path + "/data.mdb.bad")
+        if keep, rename(data, bad) != 0, errno != ENOENT {
+            // One of the two is a directory.
+            try? FileManager.default.removeItem(atPath: bad)
+            rename(data, bad)
         }
-        try? FileManager.default.removeItem(atPath: path + "/data.mdb")
+        try? FileManager.default.removeItem(atPath: data)
         unlink(path + "/lock.mdb")
     }
 
@@ -68,8 +116,15 @@ final class CacheDirectory: Sendable {
     var freeBytes: Int64? {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { return nil }
-        let (bytes, overflow) = Int64(clamping: status.f_bavail).multipliedReportingOverflow(by: Int64(status.f_frsize))
+        let size = Int64(clamping: status.f_frsize)
+        let (bytes, overflow) = Int64(clamping: status.f_bavail).multipliedReportingOverflow(by: size)
         return overflow ? .max : bytes
+    }
+
+    /// Length of the database's file, in bytes.
+    var fileBytes: Int64 {
+        var status = stat()
+        return stat(path + "/data.mdb", &status) == 0 ? Int64(status.st_size) : 0
     }
 
     private static let bootID: String = {

@@ -42,6 +42,6 @@ package final class CachedObject: Sendable {
     package func range(of chunk: ChunkID) -> Range<Int64> {
         guard let index = Int64(exactly: chunk.index), index < chunkCount else { return size..<size }
         let start = index * chunkSize
-        return start..<min(start + chunkSize, size)
+        return start..<start + min(chunkSize, size - start)
     }
 }

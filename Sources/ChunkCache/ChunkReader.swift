@@ -3,7 +3,8 @@ import Synchronization
 
 /// One reader's way through an object: says, position by position, where the bytes are, and has them fetched.
 ///
-/// Used by one task at a time. When the last reference goes, the reader has left: what only it waited for is given up.
+/// Used by one task at a time, from the start of its range to the end. When the last reference goes, the reader has
+/// left: what only it waited for is given up.
 package final class ChunkReader: Sendable {
     package enum Step: Sendable {
         /// From the position to this one the bytes are in the database, ready to be sent.
@@ -15,16 +16,15 @@ package final class ChunkReader: Sendable {
     }
 
     private struct State {
+        /// The run whose chunks this reader waits for, and whether it began it.
         var run: FillRun?
-        /// Chunks that were fetched for this reader one after the other.
-        var sequence = 0
-        var lastFetched: UInt64?
-        /// The chunk that failed once already.
-        var retried: ChunkID?
+        var isRunOwn = false
+        /// The chunk the reader is in, as far as it came from a fill: it may not get into the cache.
+        var fill: Fill?
+        var index: UInt64?
+        /// How many times the reader went on to another chunk.
+        var moves = 0
     }
-
-    /// How far ahead of a sequential reader chunks are fetched.
-    private static let readAheadBytes: Int64 = 8 << 20
 
     private let store: ChunkStore
     private let object: CachedObject
@@ -36,9 +36,9 @@ package final class ChunkReader: Sendable {
 
     /// - Parameters:
     ///   - end: where the reader's range ends. Nothing is fetched beyond the chunk that holds the byte before it.
-    ///   - source: reads the object, for this reader and for those that wait for the same chunks.
-    ///   - isFinal: whether it is of no use to try again after this error of the source.
     ///   - executor: where the fetching runs.
+    ///   - isFinal: whether it is of no use to try again after this error of the source.
+    ///   - source: reads the object, for this reader and for those that wait for the same chunks.
     package init(
         _ store: ChunkStore,
         _ object: CachedObject,
@@ -55,34 +55,43 @@ package final class ChunkReader: Sendable {
         self.end = min(end, object.size)
     }
 
-    deinit { state.withLock { $0.run.take() }?.leave() }
+    deinit { leaveRun() }
 
-    /// Where the bytes at `position` are, which is below the end of the range.
+    /// Where the bytes at `position` are, which is not negative and below the end of the range.
     ///
     /// - Throws: what the source throws, or `CancellationError`.
     package func next(at position: Int64) async throws -> Step {
+        precondition(position >= 0 && position < end, "the position must be in the reader's range")
         let id = object.chunk(at: position)
         let range = object.range(of: id)
         let partEnd = min(range.upperBound, end)
-        let offset = Int(position - range.lowerBound)
+        let (offset, limit) = (Int(position - range.lowerBound), Int(partEnd - position))
+        var isNew = arrive(at: id.index)
         while true {
             try Task.checkCancellation()
-            switch store.table.state(of: id, isUse: true) {
+            switch store.table.state(of: id) {
             case .stored(isVerified: true):
-                store.prefetch(ChunkID(object: id.object, index: id.index + 1))
+                goOn(behind: id)
                 return .stored(upTo: partEnd)
             case .stored(isVerified: false):
                 await store.prepare(id)
             case .filling(let fill):
-                follow(fill.run)
-                readAhead(of: id)
-                do {
-                    return .bytes(try await fill.bytes(at: offset, limit: Int(partEnd - position)))
-                } catch {
-                    try mayRetry(id, after: error)
+                if let piece = try held(offset, limit) { return bytes(piece, at: position) }
+                follow(fill, isNew: isNew)
+                isNew = false
+                if let piece = try await bytes(of: fill, at: offset, limit: limit) {
+                    return bytes(piece, at: position)
                 }
             case nil:
-                guard fetch(id, from: offset) else {
+                if let piece = try held(offset, limit) { return bytes(piece, at: position) }
+                if let fill = fetch(id, from: offset) {
+                    follow(fill, isNew: isNew)
+                    isNew = false
+                    if let piece = try await bytes(of: fill, at: offset, limit: limit) {
+                        return bytes(piece, at: position)
+                    }
+                } else if !store.table.contains(id) {
+                    leaveRun()
                     store.counters.bypassed.add(1)
                     return .bypass(upTo: partEnd)
                 }
@@ -90,70 +99,122 @@ package final class ChunkReader: Sendable {
         }
     }
 
+    private func bytes(_ piece: ByteBuffer, at position: Int64) -> Step {
+        if position + Int64(piece.readableBytes) == end { state.withLock { $0.fill }?.markWanted() }
+        return .bytes(piece)
+    }
+
     /// Gets the chunk at `position` ready to be sent, after it turned out not to be: off the event loop.
     package func prepare(at position: Int64) async {
         await store.prepare(object.chunk(at: position))
     }
 
+    /// - Returns: whether the reader was in another chunk before.
+    private func arrive(at index: UInt64) -> Bool {
+        state.withLock { state in
+            guard state.index != index else { return false }
+            if state.index != nil { state.moves += 1 }
+            state.index = index
+            state.fill = nil
+            return true
+        }
+    }
+
+    /// What the reader has of its chunk by itself.
+    ///
+    /// - Throws: what ended the fill that the reader was with: it was not given up, and has been tried twice.
+    private func held(_ offset: Int, _ limit: Int) throws -> ByteBuffer? {
+        do {
+            return try state.withLock { $0.fill }?.available(at: offset, limit: limit)
+        } catch {
+            return try giveUp(after: error)
+        }
+    }
+
+    /// Lets go of a fill that has failed, as it holds memory.
+    private func giveUp(after error: any Error) throws -> ByteBuffer? {
+        state.withLock { $0.fill = nil }
+        if error is FillAbandoned { return nil }
+        throw error
+    }
+
     /// Has a missing chunk fetched by the run this reader follows, or by a new one.
     ///
-    /// - Returns: `false` if the cache has no room for it now.
-    private func fetch(_ id: ChunkID, from offset: Int) -> Bool {
+    /// - Returns: `nil` if the cache has no room for it now, or somebody else was quicker.
+    private func fetch(_ id: ChunkID, from offset: Int) -> Fill? {
         let run = state.withLock { $0.run }
-        if let run, run.claim(through: id.index) { return true }
-        guard !object.isRetired, store.isOpen else { return false }
+        if let fill = run?.claim(through: id.index), fill.id == id { return fill }
+        guard !object.isRetired, store.isOpen else { return nil }
         let limit = object.range(of: object.chunk(at: max(end - 1, 0))).upperBound
-        let new = FillRun(store, object, first: id, limit: limit, source: source, executor: executor)
+        let new = FillRun(
+            store,
+            object,
+            first: id,
+            limit: limit,
+            executor: executor,
+            isFinal: isFinal,
+            source: source
+        )
         new.join()
-        guard new.claim(through: id.index, from: offset) else {
+        guard let fill = new.claim(through: id.index, from: offset) else {
             new.leave()
-            // Somebody else may have claimed it at the same moment.
-            return store.table.state(of: id) != nil
+            return nil
         }
-        store.counters.missed.add(1)
-        replaceRun(with: new)
-        return true
+        replaceRun(with: new, isOwn: true)
+        return fill
     }
 
-    private func follow(_ run: FillRun) {
-        let isFollowed = state.withLock { $0.run === run }
+    /// - Returns: `nil` if the fill was given up, since nobody waited for it at some moment.
+    private func bytes(of fill: Fill, at offset: Int, limit: Int) async throws -> ByteBuffer? {
+        readAhead(of: fill.id)
+        do {
+            return try await fill.bytes(at: offset, limit: limit)
+        } catch {
+            return try giveUp(after: error)
+        }
+    }
+
+    private func follow(_ fill: Fill, isNew: Bool) {
+        let (isFollowed, isOwn) = state.withLock { state in
+            state.fill = fill
+            return (state.run === fill.run, state.isRunOwn)
+        }
+        if isNew { (isFollowed && isOwn ? store.counters.missed : store.counters.collapsed).add(1) }
         guard !isFollowed else { return }
-        run.join()
-        store.counters.collapsed.add(1)
-        replaceRun(with: run)
+        fill.run.join()
+        replaceRun(with: fill.run, isOwn: false)
     }
 
-    private func replaceRun(with run: FillRun) {
+    private func leaveRun() { replaceRun(with: nil, isOwn: false) }
+
+    private func replaceRun(with run: FillRun?, isOwn: Bool) {
         let old = state.withLock { state in
-            defer { state.run = run }
+            defer { (state.run, state.isRunOwn) = (run, isOwn) }
             return state.run
         }
         old?.leave()
     }
 
-    /// A reader that takes chunk after chunk gets the next ones fetched before it asks for them.
-    private func readAhead(of id: ChunkID) {
-        let (run, sequence) = state.withLock { state -> (FillRun?, Int) in
-            if state.lastFetched != id.index {
-                state.sequence = state.lastFetched.map { $0 &+ 1 == id.index } == true ? state.sequence + 1 : 0
-                state.lastFetched = id.index
-            }
-            return (state.run, state.sequence)
+    /// What there is to do while the reader sends a chunk that is stored.
+    private func goOn(behind id: ChunkID) {
+        let run = state.withLock { state in
+            state.fill = nil
+            return state.run
         }
-        guard sequence > 0 else { return }
-        let most = max(Self.readAheadBytes / object.chunkSize, 1)
-        let ahead = UInt64(min(Int64(1) << min(sequence - 1, 32), most))
-        run?.claim(through: id.index + ahead)
+        store.prefetch(ChunkID(object: id.object, index: id.index + 1))
+        guard let run else { return }
+        if run.hasClaimed(id.index) {
+            readAhead(of: id)
+        } else {
+            // It had this chunk to fetch next, so that it gets no further.
+            leaveRun()
+        }
     }
 
-    private func mayRetry(_ id: ChunkID, after error: any Error) throws {
-        if error is FillAbandoned { return }
-        // Of the run, not of this reader's task: that is looked at before each attempt.
-        if error is CancellationError, !Task.isCancelled { return }
-        let isFirst = state.withLock { state in
-            defer { state.retried = id }
-            return state.retried != id
-        }
-        guard isFirst, !isFinal(error) else { throw error }
+    /// A reader that takes chunk after chunk gets the next ones fetched before it asks for them.
+    private func readAhead(of id: ChunkID) {
+        let (run, moves) = state.withLock { ($0.run, $0.moves) }
+        guard let run, moves > 0 else { return }
+        run.claimAhead(of: id.index, 1 << min(moves - 1, 32))
     }
 }

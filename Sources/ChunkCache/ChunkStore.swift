@@ -18,8 +18,12 @@ package struct ChunkStoreSettings: Sendable {
     /// What the file system must have free for the cache to grow, in bytes.
     package var minFreeDisk: Int64
     package var durability: LMDBSettings.Durability
+    /// Whether a database that cannot be used, or is of another format, makes way for a new one. If not, there is no cache.
+    package var mayReplace = true
     /// What chunks on their way into the cache may take of the memory, in bytes.
     package var fillBytes = 256 << 20
+    /// What of that may wait to be written; chunks that come beyond it are not stored.
+    package var queueBytes = 64 << 20
 
     package init(
         directory: String,
@@ -51,13 +55,19 @@ package final class ChunkStore: Sendable {
     package let counters = CacheCounters()
     let table = ChunkTable()
     let budget: FillBudget
-    private let directory: ObjectDirectory
-    private let writer: StoreWriter
+    let directory: ObjectDirectory
+    let writer: StoreWriter
     /// For page faults and checksums.
-    private let pool: NIOThreadPool
+    let pool: NIOThreadPool
+    private let residents = ResidencyMemory()
     private let preparing = Mutex<Set<ChunkID>>([])
+    private let isClosing = Atomic(false)
 
-    /// Opens the cache, or begins a new one if that is not to be had. Blocks; reads the records of all objects.
+    /// Opens the cache, or begins a new one if that is not to be had. Blocks; reads the records of all objects. It has to
+    /// be closed.
+    ///
+    /// If there can be no database now, for want of permission or of space, say, ``failure`` says why, everything is a
+    /// bypass, and ``maintain(now:)`` tries again.
     ///
     /// - Parameter pool: runs what may wait for the disk; it must outlive the cache.
     /// - Throws: ``CacheInUse`` if another process has it.
@@ -70,16 +80,22 @@ package final class ChunkStore: Sendable {
     }
 
     /// Whether there is a database to read from and to write to.
-    package var isOpen: Bool { writer.environment != nil }
+    package var isOpen: Bool { !isClosing.load(ordering: .relaxed) && writer.database != nil }
 
     /// Why there is none.
     package var failure: String? { writer.failure }
 
-    /// Waits for what is to be written and closes the file. Blocks.
-    package func close() { writer.close() }
+    /// Waits for what is to be written and closes the file. Blocks. Readers go on with their sources: nobody is left
+    /// waiting for a chunk.
+    package func close() {
+        isClosing.store(true, ordering: .relaxed)
+        for fill in table.fills where !fill.isComplete { fill.run.abandon() }
+        writer.close()
+        table.removeAllStored()
+    }
 
     /// Runs what has to be done from time to time: about once a second.
-    package func maintain() { writer.maintain() }
+    package func maintain(now: ContinuousClock.Instant = .now) { writer.maintain(now: now) }
 
     /// Returns when everything that was complete before the call has been written or given up.
     package func flush() async { await writer.flush() }
@@ -89,8 +105,8 @@ package final class ChunkStore: Sendable {
     /// The object that `record` describes, under the number it has in the cache; that in `record` means nothing. An
     /// earlier revision is forgotten.
     package func object(_ record: ObjectRecord) -> CachedObject {
-        let (object, replaced) = directory.object(record)
-        if let replaced { writer.forget([replaced]) { $0.purged } }
+        let (object, retired) = directory.object(record)
+        writer.forget(retired, counters.purged)
         return object
     }
 
@@ -107,8 +123,9 @@ package final class ChunkStore: Sendable {
     @discardableResult
     package func purge(where condition: (ObjectRecord) -> Bool) -> Int {
         let objects = directory.removeAll(where: condition)
-        writer.forget(objects) { $0.purged }
-        return objects.reduce(0) { $0 + $1.storedChunks }
+        let chunks = objects.reduce(0) { $0 + $1.storedChunks }
+        writer.forget(objects, counters.purged)
+        return chunks
     }
 
     // MARK: - Chunks
@@ -124,14 +141,18 @@ package final class ChunkStore: Sendable {
     /// Notes that the chunk is about to be sent from the cache.
     ///
     /// - Returns: whether it is ready.
-    package func use(_ id: ChunkID) -> Bool { table.isReady(id, isUse: true) }
+    package func use(_ id: ChunkID) -> Bool {
+        let isReady = table.isReady(id, isUse: true)
+        if isReady { counters.hits.add(1) }
+        return isReady
+    }
 
     /// Lends bytes of a chunk to `body`, straight from the database. Does not block: they are in memory.
     ///
     /// - Parameters:
     ///   - range: offsets in the chunk; it is cut at the chunk's end.
     ///   - body: makes one system call with them; they must not outlive it.
-    /// - Returns: `nil` if the chunk is not ready, or not all of `range` in memory.
+    /// - Returns: `nil` if the chunk is not ready, or not all of it in memory.
     package func withBytes<Value>(
         of id: ChunkID,
         _ range: Range<Int>,
@@ -146,12 +167,19 @@ package final class ChunkStore: Sendable {
                     let part = UnsafeRawBufferPointer(
                         rebasing: bytes[ChunkRecord.headerSize + range.lowerBound..<ChunkRecord.headerSize + end]
                     )
-                    guard Residency.isResident(part) else { return nil }
+                    guard isResident(bytes, id) else { return nil }
                     return body(part)
                 }
             } ?? nil
         }
         return result ?? nil
+    }
+
+    private func isResident(_ value: UnsafeRawBufferPointer, _ id: ChunkID) -> Bool {
+        if residents.contains(id) { return true }
+        guard Residency.isResident(value) else { return false }
+        residents.insert(id)
+        return true
     }
 
     /// Has the chunk read into memory and checked, unless it is on the way into the cache.
@@ -176,9 +204,8 @@ package final class ChunkStore: Sendable {
     }
 
     private func prepareNow(_ id: ChunkID) {
-        guard case .stored(let isVerified) = table.state(of: id), let (environment, chunks) = writer.reading else {
-            return
-        }
+        guard case .stored(let isVerified) = table.state(of: id) else { return }
+        guard let (environment, chunks) = writer.reading else { return table.remove(id) }
         do {
             let fault = try environment.read { transaction in
                 try transaction.withValue(for: id, in: chunks) { value -> ChunkRecordFault? in
@@ -187,12 +214,7 @@ package final class ChunkStore: Sendable {
                         Residency.touch(bytes)
                     }
                     guard !isVerified else { return nil }
-                    do throws(ChunkRecordFault) {
-                        try ChunkRecord.verify(value, id: id)
-                    } catch {
-                        return error
-                    }
-                    return nil
+                    return ChunkRecord.fault(of: value, id: id)
                 }
             }
             switch fault {
@@ -202,7 +224,7 @@ package final class ChunkStore: Sendable {
             }
         } catch {
             table.remove(id)
-            writer.noteReadFailure(error)
+            writer.noteReadFailure(error, of: environment)
         }
     }
 

@@ -2,7 +2,7 @@ import Synchronization
 
 /// Which chunks there are, and which are on their way: what decides about a hit, on any thread and without waiting.
 final class ChunkTable: Sendable {
-    enum State {
+    enum State: Sendable {
         case filling(Fill)
         /// In the database. Whether it is what was put there is known only once it has been checked in this process.
         case stored(isVerified: Bool)
@@ -36,6 +36,11 @@ final class ChunkTable: Sendable {
         }
     }
 
+    /// Whether the chunk is there or on its way.
+    func contains(_ id: ChunkID) -> Bool {
+        stripe(of: id).contents.withLock { $0.states[id] != nil }
+    }
+
     /// Whether the chunk can be read from the database as it is.
     func isReady(_ id: ChunkID, isUse: Bool = false) -> Bool {
         if case .stored(true) = state(of: id, isUse: isUse) { true } else { false }
@@ -52,15 +57,18 @@ final class ChunkTable: Sendable {
 
     /// The end of `fill`: its chunk is in the database, or nowhere.
     func end(_ fill: Fill, isStored: Bool) {
-        stripe(of: fill.id).contents.withLock { contents in
-            guard case .filling(let current) = contents.states[fill.id], current === fill else { return }
-            contents.states[fill.id] = isStored ? .stored(isVerified: true) : nil
+        let ended = stripe(of: fill.id).contents.withLock { contents -> State? in
+            guard case .filling(let current) = contents.states[fill.id], current === fill else { return nil }
+            defer { contents.states[fill.id] = isStored ? .stored(isVerified: true) : nil }
+            return contents.states[fill.id]
         }
+        // With it the source's part in it may go, which is nothing to wait for under the lock.
+        withExtendedLifetime(ended) {}
     }
 
     /// Takes in what the database has; a fill that began before stays.
     ///
-    /// - Returns: whether the chunk is new to the table.
+    /// - Returns: whether the chunk was taken in.
     func restore(_ id: ChunkID) -> Bool {
         stripe(of: id).contents.withLock { contents in
             guard contents.states[id] == nil else { return false }
@@ -88,6 +96,15 @@ final class ChunkTable: Sendable {
             stripe.contents.withLock { contents in
                 contents.states = contents.states.filter { if case .filling = $0.value { true } else { false } }
                 contents.touches = []
+            }
+        }
+    }
+
+    /// What is on its way.
+    var fills: [Fill] {
+        stripes.flatMap { stripe in
+            stripe.contents.withLock { contents in
+                contents.states.values.compactMap { if case .filling(let fill) = $0 { fill } else { nil } }
             }
         }
     }

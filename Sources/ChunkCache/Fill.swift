@@ -26,9 +26,10 @@ final class Fill: Sendable {
     let length: Int
     /// Where in the chunk the fill begins.
     let start: Int
-    /// What fetches it.
+    /// What fetches it. It lets go of the fill when that has ended, or the last reader has left.
     let run: FillRun
     private let budget: FillBudget
+    private let isWanted = Atomic(false)
     private let state: Mutex<State>
 
     /// - Parameter budget: from which the chunk's length has been taken; it is given back with the fill.
@@ -50,6 +51,13 @@ final class Fill: Sendable {
 
     var isComplete: Bool { count == length }
 
+    /// Whether the fill may be given up when its last reader leaves: less than half of it is there, and nobody got all
+    /// that was asked for, which is likely to be asked for again.
+    var isExpendable: Bool { !isWanted.load(ordering: .relaxed) && count < length - count }
+
+    /// Notes that a reader has had the last byte of its range from here.
+    func markWanted() { isWanted.store(true, ordering: .relaxed) }
+
     /// The chunk's bytes in order. Only if it is complete.
     var pieces: [ByteBuffer] { state.withLock { $0.head + $0.tail } }
 
@@ -58,8 +66,9 @@ final class Fill: Sendable {
         state.withLock { $0.tailEnd < length ? $0.tailEnd..<length : $0.headEnd..<start }
     }
 
-    /// Takes the next bytes of the part that ``missing`` names; they do not go beyond it.
+    /// Takes the next bytes of the part that ``missing`` names; they do not go beyond it, and one task brings them.
     func append(_ piece: ByteBuffer) {
+        guard piece.readableBytes > 0 else { return }
         let ready = state.withLock { state -> [CheckedContinuation<Void, any Error>] in
             if state.tailEnd < length {
                 state.tail.append(piece)
@@ -85,21 +94,27 @@ final class Fill: Sendable {
         for continuation in waiters { continuation.resume(throwing: error) }
     }
 
+    /// Bytes from `offset` on, at least one, at most `limit`, if they are here.
+    ///
+    /// - Throws: what ended the fill before they came.
+    func available(at offset: Int, limit: Int) throws -> ByteBuffer? {
+        let (found, failure) = state.withLock { (Self.find(offset, limit, start, $0), $0.failure) }
+        if found == nil, let failure { throw failure }
+        return found
+    }
+
     /// Bytes from `offset` on, at least one, at most `limit`; waits for the first of them.
     ///
     /// - Throws: what ended the fill before they came, or `CancellationError`.
     func bytes(at offset: Int, limit: Int) async throws -> ByteBuffer {
         while true {
-            if let found = try state.withLock({ try Self.find(offset, limit, start, $0) }) { return found }
+            if let found = try available(at: offset, limit: limit) { return found }
             try await wait(for: offset)
         }
     }
 
-    private static func find(_ offset: Int, _ limit: Int, _ start: Int, _ state: State) throws -> ByteBuffer? {
-        guard state.has(offset, start: start) else {
-            if let failure = state.failure { throw failure }
-            return nil
-        }
+    private static func find(_ offset: Int, _ limit: Int, _ start: Int, _ state: State) -> ByteBuffer? {
+        guard limit > 0, state.has(offset, start: start) else { return nil }
         var begin = offset >= start ? start : 0
         for piece in offset >= start ? state.tail : state.head {
             if offset < begin + piece.readableBytes {
@@ -126,11 +141,7 @@ final class Fill: Sendable {
                 }
                 if isSettled {
                     // Looked at again by the caller, which finds bytes or the failure.
-                    if Task.isCancelled {
-                        continuation.resume(throwing: CancellationError())
-                    } else {
-                        continuation.resume()
-                    }
+                    continuation.resume(with: Task.isCancelled ? .failure(CancellationError()) : .success(()))
                 }
             }
         } onCancel: {

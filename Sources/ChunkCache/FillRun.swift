@@ -12,7 +12,13 @@ package typealias ByteSource = @Sendable (Range<Int64>) async throws -> ByteProd
 ///
 /// Readers claim the chunks, in order and without gaps, and the run fetches what is claimed: it is never further ahead of
 /// the readers than they asked for. It ends at a chunk that somebody else has, at its limit, or when the last reader has
-/// left; then it still completes a chunk of which it has at least half.
+/// left; then it still completes a chunk of which it has at least half, or from which a reader had all it asked for: a
+/// player's short reads of an index come again.
+///
+/// Where the source fails, it is asked once more for what that chunk lacks. If it fails again, so does the chunk, for
+/// everybody who waits for it; what was claimed behind it is given up, and fetched anew by whoever gets there.
+///
+/// Locks: a chunk is claimed in the table under the run's lock. Nothing else is called under it.
 final class FillRun: Sendable {
     private struct State {
         /// Claimed and not begun.
@@ -26,12 +32,26 @@ final class FillRun: Sendable {
         var parked: CheckedContinuation<Void, Never>?
         var task: Task<Void, Never>?
         /// Fetches what lies before the first fill's start.
-        var headTask: Task<Void, Never>?
+        var head: (fill: Fill, task: Task<Void, Never>)?
+        /// Complete, and not taken into the cache: for readers that are not there yet.
+        var unstored: Deque<Fill> = []
     }
+
+    /// Where in the source the run is.
+    private struct Reading {
+        let end: Int64
+        var bytes: ByteProducer?
+        /// Came with the last bytes, and belongs to the next chunk.
+        var surplus: ByteBuffer?
+    }
+
+    /// How far ahead of a reader chunks are claimed at most.
+    private static let readAheadBytes: Int64 = 8 << 20
 
     private let store: ChunkStore
     private let object: CachedObject
     private let source: ByteSource
+    private let isFinal: @Sendable (any Error) -> Bool
     private let executor: (any TaskExecutor)?
     /// The end of the last chunk that may be claimed, as a position in the object.
     private let limit: Int64
@@ -42,12 +62,14 @@ final class FillRun: Sendable {
         _ object: CachedObject,
         first: ChunkID,
         limit: Int64,
-        source: @escaping ByteSource,
-        executor: (any TaskExecutor)?
+        executor: (any TaskExecutor)?,
+        isFinal: @escaping @Sendable (any Error) -> Bool,
+        source: @escaping ByteSource
     ) {
         self.store = store
         self.object = object
         self.source = source
+        self.isFinal = isFinal
         self.executor = executor
         self.limit = limit
         self.state = Mutex(State(next: first.index))
@@ -60,38 +82,73 @@ final class FillRun: Sendable {
 
     /// The end of ``join()``. Without readers the run ends.
     func leave() {
-        let (dropped, parked) = state.withLock { state -> ([Fill], CheckedContinuation<Void, Never>?) in
+        let isLast = state.withLock { state in
             state.readers -= 1
-            guard state.readers == 0 else { return ([], nil) }
-            state.isClosed = true
-            if let current = state.current, current.count * 2 < current.length {
-                state.task?.cancel()
-                state.headTask?.cancel()
-            }
-            defer { state.queue = [] }
-            return (Array(state.queue), state.parked.take())
+            return state.readers == 0
         }
+        if isLast { end { $0.isExpendable } }
+    }
+
+    /// Ends the run at once. Whoever waits for a chunk that is not complete is told that it was abandoned.
+    func abandon() {
+        for fill in end(where: { !$0.isComplete }) { store.end(fill, failure: FillAbandoned()) }
+    }
+
+    /// Claims nothing any more, gives up what has not begun, and cancels what has if `condition` holds for it.
+    ///
+    /// - Returns: what was cancelled.
+    @discardableResult
+    private func end(where condition: (Fill) -> Bool) -> [Fill] {
+        let (begun, dropped, unstored, parked) = state.withLock { state in
+            state.isClosed = true
+            defer { (state.queue, state.unstored) = ([], []) }
+            let begun = [state.current.map { ($0, state.task) }, state.head.map { ($0.fill, $0.task) }]
+            return (begun.compactMap { $0 }, state.queue, state.unstored, state.parked.take())
+        }
+        let cancelled = begun.filter { condition($0.0) }
+        for (_, task) in cancelled { task?.cancel() }
         for fill in dropped { store.end(fill, failure: FillAbandoned()) }
+        for fill in unstored { store.table.end(fill, isStored: false) }
         parked?.resume()
+        return cancelled.map(\.0)
+    }
+
+    /// Whether the run has, or had, the chunk with this index or a later one.
+    func hasClaimed(_ index: UInt64) -> Bool { state.withLock { $0.next > index } }
+
+    /// Claims chunks that a reader in the chunk with this index has not come to yet: `count` of them, or as many as may
+    /// be fetched ahead, or the next one only as long as the cache takes none, for they stay in memory then.
+    func claimAhead(of index: UInt64, _ count: Int64) {
+        let most = max(Self.readAheadBytes / object.chunkSize, 1)
+        let (passed, isKeeping) = state.withLock { state -> (Deque<Fill>, Bool) in
+            let isKeeping = !state.unstored.isEmpty
+            guard state.readers == 1 else { return ([], isKeeping) }
+            let passed = state.unstored.filter { $0.id.index < index }
+            state.unstored.removeAll { $0.id.index < index }
+            return (passed, isKeeping)
+        }
+        for fill in passed { store.table.end(fill, isStored: false) }
+        claim(through: index + UInt64(min(max(count, 0), isKeeping ? 1 : most)))
     }
 
     /// Claims every chunk up to `index` that nobody has, as far as the run goes and memory allows.
     ///
     /// - Parameter offset: where in the first chunk the run begins, if it has not begun.
-    /// - Returns: whether anything was claimed.
+    /// - Returns: the last that was claimed; `nil` if nothing was.
     @discardableResult
-    func claim(through index: UInt64, from offset: Int = 0) -> Bool {
-        let (isNew, parked) = state.withLock { state -> (Bool, CheckedContinuation<Void, Never>?) in
-            var isNew = false
+    func claim(through index: UInt64, from offset: Int = 0) -> Fill? {
+        let (last, parked) = state.withLock { state -> (Fill?, CheckedContinuation<Void, Never>?) in
+            var last: Fill?
             while !state.isClosed, state.next <= index {
                 let id = ChunkID(object: object.number, index: state.next)
                 let range = object.range(of: id)
-                guard !range.isEmpty, range.lowerBound < limit, store.budget.take(range.count) else {
-                    // For want of memory the chunk may still be claimed later.
-                    state.isClosed = range.isEmpty || range.lowerBound >= limit
+                guard !range.isEmpty, range.lowerBound < limit else {
+                    state.isClosed = true
                     break
                 }
-                let start = state.task == nil && !isNew ? offset : 0
+                // For want of memory it is not over: the chunk may still be claimed later.
+                guard store.budget.take(range.count) else { break }
+                let start = state.task == nil && last == nil ? offset : 0
                 let fill = Fill(id, of: object, from: start, run: self, budget: store.budget)
                 guard store.table.claim(fill) else {
                     state.isClosed = true
@@ -99,32 +156,29 @@ final class FillRun: Sendable {
                 }
                 state.queue.append(fill)
                 state.next += 1
-                isNew = true
+                last = fill
             }
-            if isNew, state.task == nil {
+            if last != nil, state.task == nil {
+                // Ends with the run, which the last reader to leave sees to.
                 state.task = Task(executorPreference: executor) { await self.work() }
             }
-            return (isNew, isNew || state.isClosed ? state.parked.take() : nil)
+            return (last, last != nil || state.isClosed ? state.parked.take() : nil)
         }
         parked?.resume()
-        return isNew
+        return last
     }
 
     // MARK: - What the run does
 
     private func work() async {
-        var bytes: ByteProducer?
-        var surplus: ByteBuffer?
+        var reading = Reading(end: limit)
         while let fill = await nextFill() {
             do {
-                let range = object.range(of: fill.id)
-                if bytes == nil { bytes = try await source(range.lowerBound + Int64(fill.start)..<limit) }
-                guard let bytes else { break }
-                surplus = try await complete(fill, surplus, bytes)
+                try await fetch(fill, &reading)
             } catch {
                 close()
-                store.end(fill, failure: error)
-                break
+                store.end(fill, failure: Task.isCancelled ? FillAbandoned() : error)
+                return
             }
             if fill.isComplete {
                 store.completed(fill)
@@ -155,42 +209,57 @@ final class FillRun: Sendable {
         }
     }
 
-    /// Fetches the part that `fill` lacks first.
-    ///
-    /// - Returns: bytes that came beyond it.
-    private func complete(_ fill: Fill, _ surplus: ByteBuffer?, _ bytes: ByteProducer) async throws -> ByteBuffer? {
-        var rest = fill.missing.count
-        var next = surplus
+    /// Fetches the part that `fill` lacks first, and tries again where the source fails for the first time.
+    private func fetch(_ fill: Fill, _ reading: inout Reading) async throws {
+        do {
+            try await complete(fill, &reading)
+        } catch {
+            guard !Task.isCancelled, !isFinal(error) else { throw error }
+            reading = Reading(end: reading.end)
+            try await complete(fill, &reading)
+        }
+    }
+
+    private func complete(_ fill: Fill, _ reading: inout Reading) async throws {
+        let missing = fill.missing
+        let start = object.range(of: fill.id).lowerBound + Int64(missing.lowerBound)
+        if reading.bytes == nil { reading.bytes = try await source(start..<reading.end) }
+        var rest = missing.count
         while rest > 0 {
             try Task.checkCancellation()
-            let received: ByteBuffer? = if let piece = next.take() { piece } else { try await bytes() }
+            var received = reading.surplus.take()
+            if received == nil { received = try await reading.bytes?() }
             guard var piece = received else { throw SourceEndedEarly() }
             guard let part = piece.readSlice(length: min(piece.readableBytes, rest)) else { continue }
             rest -= part.readableBytes
+            if piece.readableBytes > 0 { reading.surplus = piece }
             fill.append(part)
-            if piece.readableBytes > 0 { next = piece }
         }
-        return next
     }
 
     /// Fetches what lies before the start of `fill`, beside what the run goes on with.
     private func fetchHead(of fill: Fill) {
-        let start = object.range(of: fill.id).lowerBound
-        let task = Task(executorPreference: executor) { [self] in
-            do {
-                let bytes = try await source(start..<start + Int64(fill.start))
-                _ = try await complete(fill, nil, bytes)
-                store.completed(fill)
-            } catch {
-                store.end(fill, failure: error)
-            }
-        }
         let isAbandoned = state.withLock { state in
-            state.headTask = task
-            return state.isClosed && state.readers == 0 && fill.count * 2 < fill.length
+            let start = object.range(of: fill.id).lowerBound
+            // Cancelled by the last reader to leave, unless most of the chunk is there.
+            let task = Task(executorPreference: executor) { [self] in
+                var reading = Reading(end: start + Int64(fill.start))
+                do {
+                    try await fetch(fill, &reading)
+                    endHead()
+                    store.completed(fill)
+                } catch {
+                    endHead()
+                    store.end(fill, failure: Task.isCancelled ? FillAbandoned() : error)
+                }
+            }
+            state.head = (fill, task)
+            return state.readers == 0
         }
-        if isAbandoned { task.cancel() }
+        if isAbandoned { end { $0.isExpendable } }
     }
+
+    private func endHead() { state.withLock { $0.head = nil } }
 
     /// Ends the claiming, and gives up what was claimed and not begun.
     private func close() {
@@ -198,9 +267,21 @@ final class FillRun: Sendable {
             state.isClosed = true
             state.current = nil
             defer { state.queue = [] }
-            return Array(state.queue)
+            return state.queue
         }
         for fill in dropped { store.end(fill, failure: FillAbandoned()) }
+    }
+
+    /// Keeps a complete chunk that the cache did not take, as there may be readers that come to it yet: the last few, and
+    /// as long as anybody follows the run.
+    func keep(_ fill: Fill) {
+        let limit = Int(clamping: max(Self.readAheadBytes / object.chunkSize, 1)) + 1
+        let dropped = state.withLock { state in
+            guard state.readers > 0 else { return Optional(fill) }
+            state.unstored.append(fill)
+            return state.unstored.count > limit ? state.unstored.popFirst() : nil
+        }
+        if let dropped { store.table.end(dropped, isStored: false) }
     }
 }
 

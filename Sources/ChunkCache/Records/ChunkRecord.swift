@@ -60,6 +60,16 @@ package struct ChunkRecord: Sendable, Hashable {
         return record
     }
 
+    /// Why `value` is not what was written for `id`; `nil` if it is.
+    static func fault(of value: RawSpan, id: ChunkID) -> ChunkRecordFault? {
+        do throws(ChunkRecordFault) {
+            try verify(value, id: id)
+        } catch {
+            return error
+        }
+        return nil
+    }
+
     /// Size of the value for a chunk in `pieces`; `nil` if that is more than a chunk may have.
     package static func valueSize(of pieces: [ByteBuffer]) -> Int? {
         var length = 0

@@ -18,6 +18,16 @@ package struct ObjectKey: Sendable, Hashable {
 struct ObjectNumber: LMDBKey {
     let value: UInt64
 
+    init(value: UInt64) {
+        self.value = value
+    }
+
+    /// - Returns: `nil` if `key` has not the size of a number.
+    init?(key: RawSpan) {
+        guard key.byteCount == 8 else { return nil }
+        value = UInt64(bigEndian: key.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
+    }
+
     func withKeyBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
         try withUnsafeBytes(of: value.bigEndian, body)
     }

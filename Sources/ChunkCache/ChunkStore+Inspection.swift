@@ -1,0 +1,118 @@
+import NIOPosix
+import Synchronization
+
+/// What an operator wants to know of the cache as a whole.
+package struct CacheUsage: Sendable, Hashable {
+    /// What chunks take of the file, in whole pages, and how much that may be now.
+    package var bytes: Int64
+    package var limit: Int64
+    package var chunks: Int
+    /// Objects that have chunks.
+    package var objects: Int
+    /// Length of the database's file.
+    package var fileBytes: Int64
+    /// What chunks on their way into the cache take of the memory.
+    package var fillBytes: Int
+    /// Age of the oldest read of the database that runs now; `nil` if none does.
+    package var oldestReader: Duration?
+}
+
+/// How far a check of all chunks is.
+package struct CacheVerification: Sendable, Hashable {
+    package var checked = 0
+    /// As far as is known: the cache is in use meanwhile.
+    package var total = 0
+    package var bytes: Int64 = 0
+    /// Chunks that were not what was stored, and have been dropped.
+    package var corrupt = 0
+}
+
+extension ChunkStore {
+    package var usage: CacheUsage {
+        let (database, place) = writer.access.withLock { ($0.open, $0.place) }
+        return CacheUsage(
+            bytes: Int64(counters.bytes.value),
+            limit: writer.limit.load(ordering: .relaxed),
+            chunks: counters.chunks.value,
+            objects: directory.all.count { $0.storedChunks > 0 },
+            fileBytes: place?.fileBytes ?? 0,
+            fillBytes: settings.fillBytes - budget.freeBytes,
+            oldestReader: database?.environment.oldestReaderAge
+        )
+    }
+
+    /// The chunks of an object that are stored, as ranges of indices in order. Blocks.
+    package func runs(of object: CachedObject) -> [Range<UInt64>] {
+        guard let (environment, chunks) = writer.reading else { return [] }
+        var runs: [Range<UInt64>] = []
+        // What could not be read is not there.
+        try? environment.read { transaction in
+            try transaction.walk(chunks, from: ChunkID(object: object.number, index: 0)) { key, _ in
+                guard let id = ChunkID(key: key), id.object == object.number, id.index <= object.lastIndex else {
+                    return .stop
+                }
+                if let last = runs.last, last.upperBound == id.index {
+                    runs[runs.count - 1] = last.lowerBound..<id.index + 1
+                } else {
+                    runs.append(id.index..<id.index + 1)
+                }
+                return .next
+            }
+        }
+        return runs
+    }
+
+    /// Reads and checks every chunk, one after the other, and drops those that are not what was stored.
+    ///
+    /// - Parameter progress: called after each chunk.
+    /// - Throws: `CancellationError`, and what fails in the database.
+    package func verify(
+        progress: @Sendable (CacheVerification) -> Void = { _ in }
+    ) async throws -> CacheVerification {
+        // What there was at the start has been found by then.
+        await flush()
+        var result = CacheVerification(total: counters.chunks.value)
+        var next: ChunkID? = ChunkID(object: 0, index: 0)
+        while let start = next {
+            try Task.checkCancellation()
+            guard let checked = try await pool.runIfActive({ try self.verifyOne(from: start) }) else { break }
+            next = checked.id.next
+            result.checked += 1
+            result.bytes += Int64(checked.length)
+            if checked.isCorrupt { result.corrupt += 1 }
+            result.total = max(result.total, result.checked)
+            progress(result)
+        }
+        return result
+    }
+
+    /// Checks the first chunk that is not before `start`, in a read of its own.
+    private func verifyOne(from start: ChunkID) throws -> (id: ChunkID, length: Int, isCorrupt: Bool)? {
+        guard let (environment, chunks) = writer.reading else { return nil }
+        var found: (id: ChunkID, length: Int, fault: ChunkRecordFault?)?
+        do {
+            try environment.read { transaction in
+                try transaction.walk(chunks, from: start) { key, value in
+                    guard let id = ChunkID(key: key) else { return .next }
+                    value.withUnsafeBytes { Residency.willNeed($0) }
+                    found = (id, value.byteCount, ChunkRecord.fault(of: value, id: id))
+                    return .stop
+                }
+            }
+        } catch {
+            writer.noteReadFailure(error, of: environment)
+            throw error
+        }
+        guard let found else { return nil }
+        if let fault = found.fault { writer.drop(found.id, corruptBy: fault) } else { table.markVerified(found.id) }
+        return (found.id, found.length, found.fault != nil)
+    }
+}
+
+extension ChunkID {
+    /// In the order of keys; `nil` behind the last there can be.
+    fileprivate var next: ChunkID? {
+        if index < .max { return ChunkID(object: object, index: index + 1) }
+        return object < .max ? ChunkID(object: object + 1, index: 0) : nil
+    }
+}

@@ -1,0 +1,200 @@
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Chunks that come, and chunks that leave.
+extension StoreWriter {
+    static let evictionBatch = 64
+
+    /// Stores a complete chunk, unless too much waits to be stored already.
+    func store(_ fill: Fill) {
+        guard counters.queuedBytes.value + fill.length <= settings.queueBytes else {
+            counters.queueFull.add(1)
+            fill.run.keep(fill)
+            return
+        }
+        counters.queuedBytes.add(fill.length)
+        thread.submit { _ in
+            let isStored = self.put(fill)
+            self.counters.queuedBytes.add(-fill.length)
+            if isStored { self.table.end(fill, isStored: true) } else { fill.run.keep(fill) }
+        }
+    }
+
+    private func put(_ fill: Fill) -> Bool {
+        guard !fill.object.isRetired, let database else { return false }
+        do {
+            return try state.withLock { state in
+                table.takeTouches { state.policy.touch($0) }
+                guard state.admission.admit(fill.id, lastIndex: fill.object.lastIndex) else {
+                    counters.notAdmitted.add(1)
+                    return false
+                }
+                guard try makeRoom(for: Self.storedBytes(fill.length), database, &state) else {
+                    counters.noRoom.add(1)
+                    return false
+                }
+                do {
+                    try write(fill, database, &state)
+                } catch let error as LMDBError where isShortOfSpace(error) {
+                    try clear(database, &state)
+                    try write(fill, database, &state)
+                }
+                return true
+            }
+        } catch {
+            counters.storeFailed.add(1)
+            noteFailure(error, of: database.environment)
+            return false
+        }
+    }
+
+    private func write(_ fill: Fill, _ database: Database, _ state: inout State) throws {
+        let object = fill.object
+        let isNewObject = state.objects[object.number] == nil
+        let record = isNewObject ? object.record.encoded() : nil
+        let pieces = fill.pieces
+        guard !isNewObject || record != nil, let size = ChunkRecord.valueSize(of: pieces) else {
+            throw CacheDirectoryError(reason: "the object's record is too long to be stored")
+        }
+        let replaced = try database.environment.write { transaction in
+            if let record {
+                try record.withUnsafeReadableBytes { bytes in
+                    let key = ObjectNumber(value: object.number)
+                    try transaction.put(bytes.bytes, for: key, in: database.objects)
+                }
+            }
+            let replaced = try transaction.withValue(for: fill.id, in: database.chunks) { $0.byteCount }
+            try transaction.put(size: size, for: fill.id, in: database.chunks) { value in
+                ChunkRecord.write(pieces, id: fill.id, into: &value)
+            }
+            return replaced
+        }
+        if let replaced, !isNewObject { count(-1, of: object, length: replaced) }
+        state.objects[object.number] = object
+        state.policy.insert(fill.id)
+        counters.inserted.add(1)
+        count(1, of: object, length: size)
+    }
+
+    /// There was no room although there should have been: stores less from now on. See ``watchDisk(_:_:)``.
+    private func clear(_ database: Database, _ state: inout State) throws {
+        let used = Int64(counters.bytes.value)
+        limit.store(max(used - Self.storedBytes(settings.chunkSize), 0), ordering: .relaxed)
+        try evict(min(max(state.policy.count / 16, 2), Self.evictionBatch), database, &state)
+        // Freed pages can be used from the next transaction but one on.
+        try database.environment.write { transaction in
+            try transaction.put([UInt8](repeating: 0, count: 1).span.bytes, for: Array("turn".utf8), in: database.about)
+        }
+    }
+
+    /// Whether there is no room in the map or on the disk.
+    private func isShortOfSpace(_ error: LMDBError) -> Bool {
+        switch error.kind {
+        case .mapFull, .system(ENOSPC), .system(EDQUOT): true
+        // A write that was cut short by the end of the disk is this to LMDB.
+        case .system(EIO): place?.freeBytes.map { $0 < 2 * Self.storedBytes(settings.chunkSize) } ?? false
+        default: false
+        }
+    }
+
+    /// Evicts until there is room for `bytes` more.
+    ///
+    /// - Returns: whether there is.
+    private func makeRoom(for bytes: Int64, _ database: Database, _ state: inout State) throws -> Bool {
+        let limit = self.limit.load(ordering: .relaxed)
+        while Int64(counters.bytes.value) + bytes > limit {
+            // More than one at a time: each batch is a transaction.
+            let batch = min(max(state.policy.count / 128, 1), Self.evictionBatch)
+            guard bytes <= limit, try evict(batch, database, &state) else { return false }
+        }
+        return true
+    }
+
+    /// - Returns: whether the policy had any to evict.
+    @discardableResult
+    private func evict(_ number: Int, _ database: Database, _ state: inout State) throws -> Bool {
+        var victims: [ChunkID] = []
+        while victims.count < number, let victim = state.policy.evict() { victims.append(victim) }
+        guard !victims.isEmpty else { return false }
+        do {
+            try delete(victims, database, &state, counters.evictedForSpace)
+        } catch {
+            // They are still there.
+            for id in victims { state.policy.insert(id) }
+            throw error
+        }
+        return true
+    }
+
+    /// Deletes chunks that are counted, and that the policy has forgotten.
+    private func delete(
+        _ victims: [ChunkID],
+        _ database: Database,
+        _ state: inout State,
+        _ counter: CacheCounters.Counter
+    ) throws {
+        let objects = state.objects
+        var lengths: [ChunkID: Int] = [:]
+        var emptied: [CachedObject] = []
+        try database.environment.write { transaction in
+            var leaving: [UInt64: Int] = [:]
+            for id in victims {
+                lengths[id] = try transaction.withValue(for: id, in: database.chunks) { $0.byteCount }
+                if try transaction.delete(id, from: database.chunks) { leaving[id.object, default: 0] += 1 }
+            }
+            emptied = leaving.compactMap { number, count in
+                objects[number].flatMap { $0.storedChunks <= count ? $0 : nil }
+            }
+            for object in emptied {
+                try transaction.delete(ObjectNumber(value: object.number), from: database.objects)
+            }
+        }
+        for id in victims { table.remove(id) }
+        for (id, length) in lengths {
+            guard let object = state.objects[id.object] else { continue }
+            count(-1, of: object, length: length)
+            counter.add(1)
+        }
+        // The objects stay known: chunks of them may be on their way.
+        for object in emptied { state.objects[object.number] = nil }
+        for object in emptied { forget(directory.noteWithoutChunks(object), counters.purged) }
+    }
+
+    /// Deletes a chunk that is not what was stored.
+    func drop(_ id: ChunkID, corruptBy fault: ChunkRecordFault) {
+        table.remove(id)
+        thread.submit { _ in
+            guard let database = self.database else { return }
+            do {
+                // It may have been fetched and stored anew before its turn came here.
+                guard try self.isCorrupt(id, database) else { return }
+                self.logger.warning(
+                    "chunk dropped from the cache: it is not what was stored",
+                    metadata: ["object": "\(id.object)", "chunk": "\(id.index)", "fault": "\(fault.rawValue)"]
+                )
+                try self.state.withLock { state in
+                    state.policy.remove(id)
+                    try self.delete([id], database, &state, self.counters.corrupt)
+                }
+            } catch {
+                self.noteFailure(error, of: database.environment)
+            }
+        }
+    }
+
+    private func isCorrupt(_ id: ChunkID, _ database: Database) throws -> Bool {
+        try database.environment.read { transaction in
+            try transaction.withValue(for: id, in: database.chunks) { ChunkRecord.fault(of: $0, id: id) != nil }
+                ?? false
+        }
+    }
+
+    func count(_ change: Int, of object: CachedObject, length: Int) {
+        _ = object.countStored(change)
+        counters.chunks.add(change)
+        counters.bytes.add(change * Int(Self.pageBytes(length)))
+    }
+}

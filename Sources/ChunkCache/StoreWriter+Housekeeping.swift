@@ -1,0 +1,86 @@
+import Glibc
+import Logging
+import NIOPosix
+import Synchronization
+
+/// What is done from time to time, and how large things are.
+extension StoreWriter {
+    func maintain(now: ContinuousClock.Instant) {
+        thread.submit { _ in
+            self.watchOpening(now: now)
+            guard let database = self.database else { return }
+            do {
+                try database.environment.readerCheck()
+            } catch {
+                self.noteFailure(error, of: database.environment)
+            }
+            self.state.withLock { state in
+                self.table.takeTouches { state.policy.touch($0) }
+                self.watchDisk(database, &state)
+            }
+            self.finishErasing()
+            self.expire()
+        }
+    }
+
+    /// Keeps the cache from growing while the file system is short of space: other programs fill disks too. When there is
+    /// space again the cache may grow step by step, as the space may be that of a map that was full.
+    private func watchDisk(_ database: Database, _ state: inout State) {
+        guard let free = place?.freeBytes, let usage = try? database.environment.usage() else { return }
+        let used = Int64(counters.bytes.value)
+        // What was evicted stays in the file and is used again.
+        let slack = Int64(max(usage.filePages &- usage.usedPages, 0)) * Int64(usage.pageSize)
+        let room = max(free - settings.minFreeDisk, 0).addingClamped(slack)
+        let old = limit.load(ordering: .relaxed)
+        let step = max(settings.size / 64, 4 * Self.storedBytes(settings.chunkSize))
+        let hasRoom = room >= 2 * Self.storedBytes(settings.chunkSize)
+        let new =
+            hasRoom
+            ? min(settings.size, old.addingClamped(step), used.addingClamped(room))
+            : min(old, used)
+        guard new != old else { return }
+        limit.store(new, ordering: .relaxed)
+        state.policy.capacity = Self.capacity(new, settings)
+    }
+
+    private func expire() {
+        guard let maxAge = settings.maxAge else { return }
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let (limit, overflow) = Int64(now.tv_sec).subtractingReportingOverflow(maxAge.components.seconds)
+        guard !overflow, directory.all.contains(where: { $0.record.created / 1_000_000_000 < limit }) else { return }
+        let expired = directory.removeAll { $0.created / 1_000_000_000 < limit }
+        for object in expired { erase(object.number, counters.evictedForAge) }
+    }
+
+    // MARK: - Sizes
+
+    /// How many chunks fit `bytes`.
+    static func capacity(_ bytes: Int64, _ settings: ChunkStoreSettings) -> Int {
+        max(Int(clamping: bytes / storedBytes(settings.chunkSize)), 1)
+    }
+
+    /// What a chunk of `length` bytes takes of the file.
+    static func storedBytes(_ length: Int) -> Int64 { pageBytes(length + ChunkRecord.headerSize) }
+
+    /// Values of that size take whole pages, with a page header of 16 bytes in front.
+    static func pageBytes(_ size: Int) -> Int64 {
+        let page = DataFileCheck.pageSize
+        return Int64((size + 16 + page - 1) / page * page)
+    }
+
+    /// Larger than what may be stored: a map that is full to the last page cannot even delete.
+    static func mapSize(_ settings: ChunkStoreSettings) -> Int {
+        let size = Int(clamping: max(settings.size, 0))
+        let spare = max(size / 100 * 18, 4 * settings.chunkSize + (4 << 20))
+        let (sum, overflow) = size.addingReportingOverflow(spare)
+        return overflow ? size : sum
+    }
+}
+
+extension Int64 {
+    fileprivate func addingClamped(_ other: Int64) -> Int64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
+    }
+}

@@ -1,0 +1,253 @@
+import Logging
+import NIOPosix
+import Synchronization
+
+/// How a database is opened, at the start and later, and replaced.
+extension StoreWriter {
+    private static let format = "1"
+    /// How long a process that has opened a database must live for the database not to be to blame.
+    private static let crashWatch = Duration.seconds(10)
+    private static let retryInterval = Duration.seconds(30)
+
+    /// - Throws: ``CacheInUse``.
+    func open(now: ContinuousClock.Instant) throws {
+        access.withLock { $0.triedAt = now }
+        do {
+            let place = try place ?? CacheDirectory(settings.directory)
+            access.withLock { $0.place = place }
+            do {
+                try open(place)
+            } catch {
+                // Another process may have it meanwhile, and the directory may be another one the next time.
+                access.withLock { $0.place = nil }
+                place.leave()
+                throw error
+            }
+            access.withLock { $0.openedAt = now }
+        } catch let error as CacheInUse {
+            throw error
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func fail(_ error: any Error) {
+        let reason = "\(error)"
+        let isNews = access.withLock { access in
+            defer { (access.open, access.failure) = (nil, reason) }
+            return access.failure != reason
+        }
+        if isNews { logger.error("running without a cache", metadata: ["reason": "\(reason)"]) }
+        directory.skipNumbers()
+    }
+
+    private func open(_ place: CacheDirectory) throws {
+        guard settings.mayReplace || !place.hasCrashed else {
+            throw CacheDirectoryError(reason: "the gateway that had the cache crashed soon after it was started")
+        }
+        if place.hasCrashed {
+            setAside(place, because: "the process crashed soon after it was opened")
+        } else if settings.mayReplace, settings.durability == .relaxed, place.wasCutOff {
+            logger.notice("cache emptied: the machine stopped while it was open")
+            place.setAside(keep: false)
+        }
+        let wasMarked = place.isMarkedOpen
+        place.watchForCrashes()
+        do {
+            try place.markOpen()
+            do {
+                try openDatabase(place)
+            } catch let error as OtherFormat where settings.mayReplace {
+                logger.notice("cache emptied: \(error)")
+                place.setAside(keep: false)
+                try openDatabase(place)
+            } catch let error as LMDBError where error.isDamage && settings.mayReplace {
+                setAside(place, because: "\(error)")
+                try openDatabase(place)
+            }
+        } catch {
+            place.endWatchForCrashes()
+            if !wasMarked { place.markClosed() }
+            throw error
+        }
+    }
+
+    private func setAside(_ place: CacheDirectory, because reason: String) {
+        logger.warning("cache set aside as data.mdb.bad", metadata: ["reason": "\(reason)"])
+        place.setAside(keep: true)
+    }
+
+    private func openDatabase(_ place: CacheDirectory) throws {
+        let environment = try LMDBEnvironment(
+            LMDBSettings(
+                directory: place.path,
+                mapSize: Self.mapSize(settings),
+                tables: ["chunks", "objects", "about"],
+                durability: settings.durability
+            )
+        )
+        guard let chunks = environment.table("chunks"), let objects = environment.table("objects"),
+            let about = environment.table("about")
+        else { throw CacheDirectoryError(reason: "the database has no tables") }
+        let database = Database(environment: environment, chunks: chunks, objects: objects, about: about)
+        do {
+            try checkFormat(database)
+            try loadObjects(database)
+        } catch {
+            environment.close()
+            throw error
+        }
+        access.withLock { ($0.open, $0.failure) = (database, nil) }
+    }
+
+    /// - Throws: ``OtherFormat``.
+    private func checkFormat(_ database: Database) throws {
+        let wanted = "\(Self.format) \(settings.chunkSize)"
+        let key = Array("format".utf8)
+        let found = try database.environment.read { transaction in
+            try transaction.withValue(for: key, in: database.about) { value in
+                value.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+            }
+        }
+        guard found != wanted else { return }
+        if let found { throw OtherFormat(found: found, wanted: wanted) }
+        try database.environment.write { transaction in
+            try transaction.put(Array(wanted.utf8).span.bytes, for: key, in: database.about)
+        }
+    }
+
+    /// Reads the records of all objects. Their chunks are left to ``scan()``.
+    private func loadObjects(_ database: Database) throws {
+        // A process that ended in between leaves a revision beside the one that was to replace it: the newer counts.
+        var (records, older): ([ObjectKey: ObjectRecord], [UInt64]) = ([:], [])
+        var next = directory.nextNumber
+        try database.environment.read { transaction in
+            try transaction.walk(database.objects) { key, value in
+                guard let number = ObjectNumber(key: key)?.value else { return .next }
+                if let record = ObjectRecord(encoded: value), record.number == number,
+                    number < ObjectDirectory.numberLimit
+                {
+                    next = max(next, number + 1)
+                    if let replaced = records.updateValue(record, forKey: record.key) { older.append(replaced.number) }
+                } else {
+                    older.append(number)
+                }
+                return .next
+            }
+            // No object may get the number of chunks that were left behind. There are hardly ever any up there.
+            while let number = try Self.firstNumber(from: next, in: database, transaction) { next = number + 1 }
+        }
+        if next > 1 { directory.noteUsed(next - 1) }
+        let loaded = records.values.map { directory.restore($0) }
+        state.withLock { state in
+            state.objects = Dictionary(uniqueKeysWithValues: loaded.map { ($0.number, $0) })
+            state.unfinished = Dictionary(uniqueKeysWithValues: older.map { ($0, CacheCounters.Counter()) })
+        }
+    }
+
+    /// The lowest number of an object from `number` on that has chunks.
+    private static func firstNumber(
+        from number: UInt64,
+        in database: Database,
+        _ transaction: borrowing LMDBReadTransaction
+    ) throws -> UInt64? {
+        var found: UInt64?
+        try transaction.walk(database.chunks, from: ChunkID(object: number, index: 0)) { key, _ in
+            found = ChunkID(key: key)?.object
+            return .stop
+        }
+        return found.flatMap { $0 < ObjectDirectory.numberLimit ? $0 : nil }
+    }
+
+    /// Finds the chunks that are there. The cache is in use meanwhile.
+    func scan() {
+        guard let database else { return }
+        var (orphans, strays): (Set<UInt64>, [ChunkID]) = ([], [])
+        do {
+            try database.environment.read { transaction in
+                try transaction.walk(database.chunks) { key, value in
+                    guard let id = ChunkID(key: key) else { return .next }
+                    state.withLock { state in
+                        guard let object = state.objects[id.object] else {
+                            orphans.insert(id.object)
+                            return
+                        }
+                        guard id.index <= object.lastIndex, table.restore(id) else {
+                            // Outside of its object, or being fetched: then it will be stored anew.
+                            strays.append(id)
+                            return
+                        }
+                        state.policy.restore(id)
+                        count(1, of: object, length: value.byteCount)
+                    }
+                    return .next
+                }
+            }
+        } catch {
+            noteFailure(error, of: database.environment)
+            return
+        }
+        deleteUncounted(strays)
+        for number in orphans { erase(number, CacheCounters.Counter()) }
+        for object in state.withLock({ Array($0.objects.values) }) where object.storedChunks == 0 {
+            forgetRecord(of: object)
+        }
+        finishErasing()
+    }
+
+    /// Sets the database aside and begins a new one, after what runs now. Others may have found the damage as well, so
+    /// that it may be another one already.
+    func replace(_ environment: LMDBEnvironment, because error: any Error) {
+        thread.submit { _ in
+            guard let place = self.place, self.database?.environment === environment else { return }
+            self.access.withLock { ($0.open, $0.failure) = (nil, "being replaced") }
+            self.reset()
+            self.setAside(place, because: "\(error)")
+            do {
+                try self.openDatabase(place)
+            } catch {
+                self.fail(error)
+            }
+        }
+    }
+
+    /// Forgets everything that was in the database.
+    private func reset() {
+        _ = directory.removeAll { _ in true }
+        table.removeAllStored()
+        state.withLock { state in
+            while state.policy.evict() != nil {}
+            (state.objects, state.unfinished) = ([:], [:])
+        }
+        counters.bytes.add(-counters.bytes.value)
+        counters.chunks.add(-counters.chunks.value)
+    }
+
+    /// Tries again to open what could not be opened, and sees what has been open for long enough.
+    func watchOpening(now: ContinuousClock.Instant) {
+        let access = access.withLock { $0 }
+        guard !access.isClosed else { return }
+        if access.open != nil {
+            if let openedAt = access.openedAt, openedAt.duration(to: now) >= Self.crashWatch {
+                access.place?.endWatchForCrashes()
+            }
+        } else if let triedAt = access.triedAt, triedAt.duration(to: now) >= Self.retryInterval {
+            do {
+                try open(now: now)
+            } catch {
+                fail(error)
+            }
+            guard database != nil else { return }
+            logger.notice("cache opened", metadata: ["directory": "\(settings.directory)"])
+            scan()
+        }
+    }
+}
+
+/// The database is whole, and not for these settings.
+private struct OtherFormat: Error, CustomStringConvertible {
+    let found: String
+    let wanted: String
+
+    var description: String { "its format and chunk size were \(found); now they are \(wanted)" }
+}

@@ -1,0 +1,193 @@
+import ChunkCache
+import Foundation
+import NIOPosix
+import SourceContract
+import Testing
+
+/// What a cache finds when it is opened.
+@Suite(.timeLimit(.minutes(2)))
+struct StoreOpeningTests {
+    private let chunk = TestCache.chunkSize
+    private let origin = TestOrigin()
+    private let key = ObjectRecord.test().key
+
+    /// Reads the object with whatever the cache has of it.
+    private func readAll(in store: ChunkStore) async throws -> ReadTally {
+        let object = store.object(.test())
+        let tally = try await origin.read(0..<object.size, of: object, in: store)
+        await store.settle()
+        return tally
+    }
+
+    @Test(
+        "chunks stay over a restart, and are checked before they are used",
+        arguments: [
+            LMDBSettings.Durability.relaxed, .strict,
+        ]
+    )
+    func restart(durability: LMDBSettings.Durability) async throws {
+        try await TestCache.with { cache in
+            try await cache.open({ $0.durability = durability }) { _ = try await readAll(in: $0) }
+            try await cache.open({ $0.durability = durability }) { store in
+                let object = try #require(store.find(key))
+                let id = ChunkID(object: object.number, index: 3)
+                #expect(store.isStored(id))
+                #expect(!store.isReady(id))
+                #expect(store.withBytes(of: id, 0..<1) { _ in true } == nil)
+                store.prefetch(id)
+                await eventually { store.isReady(id) }
+                #expect(store.usage.chunks == 10)
+                #expect(try await readAll(in: store) == ReadTally(stored: object.size))
+                #expect(origin.bytes == object.size)
+            }
+        }
+    }
+
+    @Test("bytes that changed on the disk are found, and fetched anew")
+    func flipped() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            try cache.flip(of: origin.content, at: [5 * chunk + 100, 7 * chunk + 50_000])
+            try await cache.open { store in
+                let tally = try await readAll(in: store)
+                #expect(tally.stored >= 8 * chunk)
+                #expect(store.counters.corrupt.value == 2)
+                #expect(origin.bytes == 12 * chunk)
+                #expect(try await readAll(in: store).stored == 10 * chunk)
+            }
+        }
+    }
+
+    @Test("a check of all chunks finds those that changed on the disk")
+    func verify() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            try cache.flip(of: origin.content, at: [5 * chunk + 100, 7 * chunk + 50_000])
+            try await cache.open { store in
+                let progress = Observed<[Int]>([])
+                let result = try await store.verify { report in progress.update { $0.append(report.checked) } }
+                #expect((result.checked, result.total, result.corrupt) == (10, 10, 2))
+                #expect(result.bytes >= 10 * chunk)
+                #expect(progress.value == Array(1...10))
+                await store.settle()
+                let object = try #require(store.find(key))
+                #expect(store.runs(of: object) == [0..<5, 6..<7, 8..<10])
+                #expect(store.isReady(ChunkID(object: object.number, index: 9)))
+                #expect(try await store.verify().corrupt == 0)
+            }
+        }
+    }
+
+    @Test("a check of all chunks can be cancelled")
+    func cancelledVerify() async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                _ = try await readAll(in: store)
+                let checking = Task {
+                    try await store.verify { report in
+                        if report.checked == 3 { withUnsafeCurrentTask { $0?.cancel() } }
+                        #expect(report.checked <= 3)
+                    }
+                }
+                await #expect(throws: CancellationError.self) { try await checking.value }
+            }
+        }
+    }
+
+    @Test("a file that is no database, or part of one, is set aside with one warning", arguments: [0, 1, 2])
+    func damaged(kind: Int) async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            let file = URL(fileURLWithPath: cache.dataFile)
+            switch kind {
+            case 0: try Data("not a database".utf8).write(to: file)
+            case 1: try Data(contentsOf: file).prefix(100_000).write(to: file)
+            default:
+                try FileManager.default.removeItem(at: file)
+                try FileManager.default.createDirectory(at: file, withIntermediateDirectories: false)
+                try Data("in the way".utf8).write(to: URL(fileURLWithPath: cache.dataFile + ".bad"))
+            }
+            try await cache.open { store in
+                #expect(cache.hasSetAside)
+                #expect(store.isOpen)
+                #expect(cache.log.messages == ["cache set aside as data.mdb.bad"])
+                let (first, second) = (try await readAll(in: store), try await readAll(in: store))
+                #expect(first.stored < 10 * chunk)
+                #expect(second.stored == 10 * chunk)
+            }
+            try await cache.open { #expect($0.usage.chunks == 10) }
+        }
+    }
+
+    @Test("a cache with another chunk size begins anew, and nothing is set aside")
+    func otherGrid() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            try await cache.open({ $0.chunkSize *= 2 }) { store in
+                #expect(store.isOpen)
+                #expect(!cache.hasSetAside)
+                _ = try await readAll(in: store)
+                #expect(store.usage.chunks == 5)
+            }
+        }
+    }
+
+    @Test(
+        "a cache that was open when the machine stopped is trusted only if it waits for the disk",
+        arguments: [
+            (LMDBSettings.Durability.relaxed, 0), (.strict, 10),
+        ]
+    )
+    func cutOff(durability: LMDBSettings.Durability, chunks: Int) async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            #expect(!FileManager.default.fileExists(atPath: cache.path + "/state"))
+            try Data("another start of the machine".utf8).write(to: URL(fileURLWithPath: cache.path + "/state"))
+            try await cache.open({ $0.durability = durability }) { #expect($0.usage.chunks == chunks) }
+        }
+    }
+
+    @Test("a second cache in the same directory is refused, and the first goes on")
+    func inUse() async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                await #expect(throws: CacheInUse.self) { try await cache.open { _ in } }
+                _ = try await readAll(in: store)
+                #expect(try await readAll(in: store).stored == 10 * chunk)
+            }
+        }
+    }
+
+    @Test("without its directory there is no cache, and it is tried again")
+    func retry() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            // Even root cannot make a directory below a file.
+            let away = cache.path + " away"
+            try FileManager.default.moveItem(atPath: cache.path, toPath: away)
+            try Data().write(to: URL(fileURLWithPath: cache.path))
+            try await cache.open { store in
+                #expect(!store.isOpen)
+                #expect(store.failure != nil)
+                let early = store.object(.test("other"))
+                #expect(try await readAll(in: store) == ReadTally(bypassed: 10 * chunk))
+                store.maintain()
+                await store.settle()
+                #expect(!store.isOpen)
+
+                try FileManager.default.removeItem(atPath: cache.path)
+                try FileManager.default.moveItem(atPath: away, toPath: cache.path)
+                store.maintain(now: .now + .seconds(31))
+                await store.settle()
+                #expect(store.isOpen)
+                #expect(store.failure == nil)
+                #expect(store.usage.chunks == 10)
+                #expect(try await readAll(in: store).stored == 10 * chunk)
+                // What was known before has nothing of what the database has.
+                #expect(!store.isStored(0, of: early))
+                #expect(store.objects.allSatisfy { $0 === early || $0.number != early.number })
+                #expect(cache.log.messages == ["running without a cache"])
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+import ChunkCache
+import Dispatch
+import Foundation
+import NIOCore
+import SourceContract
+import Testing
+
+/// How large the cache gets, and what happens where there is no room.
+@Suite(.timeLimit(.minutes(2)))
+struct StoreSpaceTests {
+    private let chunk = TestCache.chunkSize
+
+    @Test(
+        "the cache keeps its size and gives no wrong byte, whatever eight readers want",
+        arguments: [
+            CachePolicy.s3FIFO, .lru,
+        ]
+    )
+    func eviction(policy: CachePolicy) async throws {
+        try await TestCache.with { cache in
+            try await cache.open(chunks: 24, { $0.policy = policy }) { store in
+                // Three times what there is room for.
+                let films = (0..<6).map { number in
+                    let name = "film \(number)"
+                    return (TestOrigin(name), store.object(.test(name, size: 12 * chunk - 100)))
+                }
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for seed in 0..<8 as Range<UInt64> {
+                        group.addTask {
+                            var random = SplitMix64(seed: seed)
+                            for _ in 0..<60 {
+                                let (origin, object) = films[Int.random(in: 0..<films.count, using: &random)]
+                                let start = Int64.random(in: 0..<object.size, using: &random)
+                                let length = Int64.random(in: 1...3 * chunk, using: &random)
+                                let range = start..<min(start + length, object.size)
+                                try await origin.read(range, of: object, in: store)
+                                #expect(store.usage.bytes <= store.settings.size)
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                await store.settle()
+                #expect(store.counters.evictedForSpace.value > 0)
+                #expect(store.usage.chunks == films.reduce(0) { $0 + $1.1.storedChunks })
+                #expect(store.usage.chunks > 12)
+                let result = try await store.verify()
+                #expect((result.checked, result.corrupt) == (store.usage.chunks, 0))
+            }
+            let (chunks, objects) = try cache.counts()
+            try await cache.open(chunks: 24) { store in
+                #expect(store.usage.chunks == chunks)
+                #expect(store.usage.objects == objects)
+            }
+        }
+    }
+
+    @Test("what is asked for again and again stays, what is read once leaves")
+    func hotStays() async throws {
+        try await TestCache.with { cache in
+            try await cache.open(chunks: 40) { store in
+                let (hot, cold) = (TestOrigin("hot"), TestOrigin("cold"))
+                let (small, large) = (store.object(.test("hot")), store.object(.test("cold", size: 200 * chunk)))
+                for _ in 0..<4 { try await hot.read(0..<small.size, of: small, in: store) }
+                for index in 0..<200 as Range<Int64> {
+                    try await cold.read(index * chunk..<(index + 1) * chunk, of: large, in: store)
+                    if index % 20 == 0 { try await hot.read(0..<small.size, of: small, in: store) }
+                }
+                #expect(hot.bytes == small.size)
+            }
+        }
+    }
+
+    @Test("a cache with room for no chunk is no failure of a request", arguments: [0, 1, 64 << 10])
+    func tiny(size: Int64) async throws {
+        try await TestCache.with { cache in
+            try await cache.open({ $0.size = size }) { store in
+                let origin = TestOrigin()
+                let object = store.object(.test())
+                for _ in 0..<2 { try await origin.read(0..<object.size, of: object, in: store) }
+                await store.settle()
+                #expect(store.usage.chunks == 0)
+                #expect(store.counters.noRoom.value > 0)
+            }
+        }
+    }
+
+    @Test("a disk without room for it does not let the cache grow, and what is there is replaced")
+    func shortDisk() async throws {
+        try await TestCache.with { cache in
+            try await cache.open({ $0.minFreeDisk = .max }) { store in
+                let origin = TestOrigin()
+                let object = store.object(.test(size: 30 * chunk))
+                try await origin.read(0..<10 * chunk, of: object, in: store)
+                await store.settle()
+                store.maintain()
+                await store.settle()
+                let chunks = store.usage.chunks
+                try await origin.read(10 * chunk..<30 * chunk, of: object, in: store)
+                await store.settle()
+                // What the file has room for within.
+                #expect(store.usage.chunks <= chunks + 2)
+                #expect(store.usage.chunks > 0)
+            }
+        }
+    }
+
+    @Test("a map that a long read keeps full lowers the limit, which grows back")
+    func mapFull() async throws {
+        try await TestCache.with { cache in
+            try await cache.open(chunks: 40) { store in
+                let (origin, other) = (TestOrigin(), TestOrigin("other"))
+                let object = store.object(.test(size: chunk))
+                try await origin.read(0..<chunk, of: object, in: store)
+                await store.settle()
+                let (begun, end) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+                let id = ChunkID(object: object.number, index: 0)
+                let thread = Thread {
+                    _ = store.withBytes(of: id, 0..<1) { _ in
+                        begun.signal()
+                        end.wait()
+                    }
+                    begun.signal()
+                }
+                thread.start()
+                await wait(for: begun)
+                let large = store.object(.test("other", size: 400 * chunk))
+                try await other.read(0..<large.size, of: large, in: store)
+                await store.settle()
+                #expect(store.counters.storeFailed.value > 0)
+                #expect(store.usage.limit < store.settings.size)
+                #expect(cache.log.messages == ["cache operation failed"])
+                end.signal()
+                await wait(for: begun)
+
+                for _ in 0..<64 { store.maintain() }
+                await store.settle()
+                #expect(store.usage.limit == store.settings.size)
+                let failures = store.counters.storeFailed.value
+                try await other.read(0..<large.size, of: large, in: store)
+                await store.settle()
+                #expect(store.counters.storeFailed.value == failures)
+                #expect(store.usage.chunks >= 39)
+            }
+        }
+    }
+
+    private func wait(for semaphore: DispatchSemaphore) async {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                semaphore.wait()
+                continuation.resume()
+            }
+        }
+    }
+
+    @Test("what comes faster than it can be written is dropped and counted")
+    func queueFull() async throws {
+        try await TestCache.with { cache in
+            try await cache.open({ $0.queueBytes = Int(chunk) - 1 }) { store in
+                let origin = TestOrigin()
+                let object = store.object(.test(size: 3 * chunk - 1))
+                let tally = try await origin.read(0..<object.size, of: object, in: store)
+                #expect(tally.bypassed == 0)
+                await store.settle()
+                #expect(store.counters.queueFull.value == 2)
+                #expect(store.runs(of: object) == [2..<3])
+                #expect(store.counters.queuedBytes.value == 0)
+            }
+        }
+    }
+}

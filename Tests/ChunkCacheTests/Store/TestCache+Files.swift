@@ -1,0 +1,52 @@
+import ChunkCache
+import Foundation
+import SourceContract
+import Testing
+
+/// What tests do with the files of a cache that is not open.
+extension TestCache {
+    private func withDatabase<Value>(_ body: (LMDBEnvironment, LMDBTable, LMDBTable) throws -> Value) throws -> Value {
+        let environment = try LMDBEnvironment(
+            LMDBSettings(
+                directory: path,
+                mapSize: 256 << 20,
+                tables: ["chunks", "objects", "about"],
+                durability: .relaxed
+            )
+        )
+        defer { environment.close() }
+        return try body(
+            environment,
+            #require(environment.table("chunks")),
+            #require(environment.table("objects"))
+        )
+    }
+
+    /// Changes the database behind the cache's back.
+    func change(
+        _ body: (inout LMDBWriteTransaction, _ chunks: LMDBTable, _ objects: LMDBTable) throws -> Void
+    ) throws {
+        try withDatabase { environment, chunks, objects in
+            try environment.write { try body(&$0, chunks, objects) }
+        }
+    }
+
+    func counts() throws -> (chunks: Int, objects: Int) {
+        try withDatabase { environment, chunks, objects in
+            try environment.read { (try $0.count(chunks), try $0.count(objects)) }
+        }
+    }
+
+    /// Turns over a bit of each of these bytes of an object wherever they are in the file.
+    func flip(of content: PatternBytes, at positions: [Int64]) throws {
+        let file = URL(fileURLWithPath: dataFile)
+        var data = try Data(contentsOf: file)
+        for position in positions {
+            // No other block begins like this one.
+            let block = position / 4096 * 4096
+            let found = try #require(data.range(of: Data(content.bytes(block..<block + 64))))
+            data[found.lowerBound + Int(position - block)] ^= 1
+        }
+        try data.write(to: file)
+    }
+}
