@@ -38,5 +38,6 @@ acceptance: build ## Every promise at full counts, with PASS or FAIL and the fig
 	python3 Tests/Acceptance/run.py
 	CONFIG_FUZZ_ITERATIONS=1000000 swift test $(TEST_FLAGS) --filter ConfigTests.FuzzTests
 
-bench: build ## CPU and memory beside nginx
+bench: build ## CPU and memory beside nginx, and cached ranges beside five servers
 	python3 Benchmarks/bench.py
+	python3 Benchmarks/hot.py

@@ -32,13 +32,23 @@ package struct GatewayService: Sendable {
         let group = MultiThreadedEventLoopGroup.singleton
         let pool = NIOThreadPool(numberOfThreads: 4 * max(System.coreCount, 2))
         pool.start()
-        let cache = config.cache.enabled
+        let cache =
+            config.cache.enabled
             ? try ChunkStore(ChunkStoreSettings(config.cache), pool: pool, logger: telemetry.logger) : nil
         let table = setup.makeSources(logger: telemetry.logger, pool: pool, objects: status.objects)
         let dataDrain = DrainClock(patience: config.server.drainDeadline)
-        let admin = try adminListener(telemetry, status, group)
+        let routes = cache.map { cache in
+            CacheMetrics.register(cache, in: telemetry.registry)
+            return CacheRoutes(cache) { scope in
+                status.objects.removeAll { scope.contains(source: $0.record.source, path: $0.record.path) }
+            }
+        }
+        let lag = LoopLagMeter(group, in: telemetry.registry)
+        lag.start()
+        defer { lag.stop() }
+        let admin = try adminListener(routes, telemetry, status, group)
         let data = dataListener(table, cache, telemetry, status, group, dataDrain)
-        let kept = cache.map { [CacheService(cache: $0)] } ?? []
+        let kept = cache.flatMap { cache in routes.map { [CacheService(cache: cache, routes: $0)] } } ?? []
         let services: [any Service] = kept + supervised(table, telemetry.logger) + [admin, data]
         let serviceGroup = ServiceGroup(
             configuration: ServiceGroupConfiguration(
@@ -90,7 +100,8 @@ package struct GatewayService: Sendable {
             cache: cache,
             response: MediaResponse(node: NodeName.structuredField(config.server.name)),
             pages: pages,
-            pageDeadline: config.server.firstByteDeadline
+            pageDeadline: config.server.firstByteDeadline,
+            meter: SourceMeter(table.entries.map(\.name), in: telemetry.registry)
         )
         let registry = ConnectionRegistry(limit: config.limits.connections)
         telemetry.count(registry, plane: .data)
@@ -116,6 +127,7 @@ package struct GatewayService: Sendable {
     }
 
     private func adminListener(
+        _ cache: CacheRoutes?,
         _ telemetry: Telemetry,
         _ status: GatewayStatus,
         _ group: any EventLoopGroup
@@ -125,6 +137,7 @@ package struct GatewayService: Sendable {
             access: try AdminAccess(config.admin),
             metrics: telemetry.registry,
             configuration: setup.effectiveConfiguration,
+            cache: cache,
             readiness: { status.unreadiness },
             logger: telemetry.logger
         )

@@ -5,6 +5,7 @@ import SourcePlugins
 /// Keeps the chunk cache in order while the gateway runs, and closes it at the end.
 struct CacheService: Service {
     let cache: ChunkStore
+    let routes: CacheRoutes
 
     func run() async throws {
         await withTaskGroup(of: Void.self) { tasks in
@@ -14,6 +15,7 @@ struct CacheService: Service {
             await untilShutdown()
             tasks.cancelAll()
         }
+        await routes.stop()
         cache.close()
     }
 }

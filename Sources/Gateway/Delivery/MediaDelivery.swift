@@ -14,6 +14,7 @@ package struct MediaDelivery: Sendable {
     /// `nil` if the source is not cached.
     let cache: ChunkStore?
     let response: MediaResponse
+    let meter: SourceMeter?
 
     private static let bytesPerTurn = 1 << 20
 
@@ -131,9 +132,14 @@ package struct MediaDelivery: Sendable {
             upTo: body.end,
             executor: exchange.executor,
             isFinal: { ($0 as? SourceError)?.isFinal ?? false },
-            source: { range in
+            source: { [entry, meter] range in
+                meter?.countRead(of: entry.name)
                 let bytes = try await object.open().read(range)
-                return { try await bytes.next() }
+                return {
+                    let piece = try await bytes.next()
+                    if let piece { meter?.countBytes(piece.readableBytes, from: entry.name) }
+                    return piece
+                }
             }
         )
         let direct = CachedBody(cache, cached, upTo: body.end)
@@ -171,7 +177,10 @@ package struct MediaDelivery: Sendable {
         while body.position < body.end {
             if let file, file.isAtHand(body.position..<body.end) {
                 try await body.begin(exchange)
-                body.position += try await exchange.sendDirect(file, body.position..<body.end, fromSource: true)
+                meter?.countRead(of: entry.name)
+                let sent = try await exchange.sendDirect(file, body.position..<body.end, fromSource: true)
+                meter?.countBytes(Int(sent), from: entry.name)
+                body.position += sent
             }
             guard body.position < body.end else { break }
             // What the kernel cannot send without a wait for the disk is read, and so is all that it must not send.
@@ -187,6 +196,7 @@ package struct MediaDelivery: Sendable {
         of object: any MediaObject,
         to exchange: Exchange
     ) async throws {
+        meter?.countRead(of: entry.name)
         let bytes = try await object.read(body.position..<end)
         // The first bytes are in hand before the head says that there are any.
         var next = try await bytes.next()
@@ -195,6 +205,7 @@ package struct MediaDelivery: Sendable {
         while let buffer = next.take() {
             turn += buffer.readableBytes
             body.position += Int64(buffer.readableBytes)
+            meter?.countBytes(buffer.readableBytes, from: entry.name)
             // Let go before the next pull, so that the source can fill the same storage again.
             try await exchange.write(consume buffer, fromSource: true)
             // Neither side may ever have to wait: the other connections of the event loop get their turn all the same.

@@ -82,6 +82,7 @@ package struct MediaResponse: Sendable {
     }
 
     private func addCacheStatus(_ cache: CacheOutcome, to head: inout ResponseHead) {
+        head.cache = cache
         if let status = cacheStatus[cache] { head.add("Cache-Status", status) }
     }
 }

@@ -3,24 +3,29 @@ import Hummingbird
 package import Logging
 import NIOCore
 
-/// What the admin listener answers: health, metrics, and the configuration in force.
+/// What the admin listener answers: health, metrics, the configuration in force, and the cache.
 package struct AdminDispatcher: RequestDispatcher {
     private let access: AdminAccess
     private let responder: any HTTPResponder<GatewayRequestContext>
     private let logger: Logger
+    /// The methods of a path that has others than GET and HEAD.
+    private let changes: @Sendable (Substring) -> [String]?
 
     /// - Parameters:
     ///   - configuration: the effective configuration as TOML, without secrets.
+    ///   - cache: `nil` if there is no cache.
     ///   - readiness: `nil` while the gateway serves, else why it does not.
     package init(
         access: AdminAccess,
         metrics: PrometheusRegistry,
         configuration: String,
+        cache: CacheRoutes? = nil,
         readiness: @escaping @Sendable () -> String?,
         logger: Logger
     ) {
         self.access = access
         self.logger = logger
+        self.changes = { path in cache == nil ? nil : CacheRoutes.methods(of: path) }
         let router = Router(context: GatewayRequestContext.self)
         router.get("/") { _, _ in Self.text("media-gateway admin: /healthz /readyz /metrics /admin/v1/config\n") }
         router.get("/healthz") { _, _ in Self.text("ok\n") }
@@ -30,6 +35,7 @@ package struct AdminDispatcher: RequestDispatcher {
         }
         router.get("/metrics") { _, _ in Self.text(metrics.page(), type: PrometheusRegistry.contentType) }
         router.get("/admin/v1/config") { _, _ in Self.text(configuration, type: "application/toml; charset=utf-8") }
+        cache?.add(to: router)
         router.get("/**") { _, _ -> Response in throw RequestProblem.notFound }
         self.responder = router.buildResponder()
     }
@@ -39,13 +45,7 @@ package struct AdminDispatcher: RequestDispatcher {
         if let problem = access.refuse(request, needsToken: route == .admin) {
             return .refuse(problem, route: route, source: "")
         }
-        guard request.head.method != .options else {
-            let problem = RequestProblem(
-                405,
-                .methodNotAllowed,
-                "OPTIONS is not available here; use GET or HEAD",
-                allow: "GET, HEAD"
-            )
+        if let problem = refuseMethod(request) ?? access.refuseChange(request) {
             return .refuse(problem, route: route, source: "")
         }
         let (responder, logger) = (responder, logger)
@@ -53,6 +53,13 @@ package struct AdminDispatcher: RequestDispatcher {
             try await exchange.forward(to: responder, logger: logger)
         }
         return .run(operation)
+    }
+
+    private func refuseMethod(_ request: GatewayRequest) -> RequestProblem? {
+        let allowed = changes(request.path) ?? ["GET", "HEAD"]
+        guard !allowed.contains(request.head.method.text) else { return nil }
+        let detail = "\(request.head.method.text) is not available here; use \(allowed.joined(separator: " or "))"
+        return RequestProblem(405, .methodNotAllowed, detail, allow: allowed.joined(separator: ", "))
     }
 
     private static func route(of path: Substring) -> Route {
@@ -99,6 +106,16 @@ package struct AdminAccess: Sendable {
         let credentials = request.head.fields[.authorization] ?? ""
         guard credentials.lowercased().hasPrefix("bearer "), isEqual(Array(credentials.utf8.dropFirst(7)), token) else {
             return RequestProblem(401, .forbidden, "this needs the admin token as Authorization: Bearer")
+        }
+        return nil
+    }
+
+    /// Browsers name the page that sends a request which changes something, and a page of another site has no say here.
+    func refuseChange(_ request: GatewayRequest) -> RequestProblem? {
+        guard case .other = request.head.method, let origin = request.head.httpFields[.origin] else { return nil }
+        let host = request.head.fields[.host]?.lowercased() ?? ""
+        guard ["http://\(host)", "https://\(host)"].contains(origin.lowercased()) else {
+            return RequestProblem(403, .forbidden, "pages of other sites may change nothing here")
         }
         return nil
     }

@@ -10,15 +10,19 @@ package struct DataDispatcher: RequestDispatcher {
     private let response: MediaResponse
     private let pages: PageRouter
     private let pageDeadline: Duration
+    private let meter: SourceMeter?
 
-    /// - Parameter pageDeadline: the first-byte deadline of what belongs to no source.
+    /// - Parameters:
+    ///   - cache: `nil` if nothing is cached.
+    ///   - pageDeadline: the first-byte deadline of what belongs to no source.
     package init(
         sources: SourceTable,
         objects: ObjectTable,
         cache: ChunkStore?,
         response: MediaResponse,
         pages: PageRouter,
-        pageDeadline: Duration
+        pageDeadline: Duration,
+        meter: SourceMeter? = nil
     ) {
         self.sources = sources
         self.objects = objects
@@ -26,6 +30,7 @@ package struct DataDispatcher: RequestDispatcher {
         self.response = response
         self.pages = pages
         self.pageDeadline = pageDeadline
+        self.meter = meter
     }
 
     package func dispatch(_ request: GatewayRequest) -> Dispatch {
@@ -79,7 +84,8 @@ package struct DataDispatcher: RequestDispatcher {
             isDownload: query.isDownload,
             objects: objects,
             cache: entry.isCached ? cache : nil,
-            response: response
+            response: response,
+            meter: meter
         )
         return delivery.answerFromTable(request) ?? .run(media(delivery, entry))
     }

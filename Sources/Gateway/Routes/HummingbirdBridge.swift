@@ -25,9 +25,8 @@ extension Exchange {
     /// The responder is called directly, without Hummingbird's own channel: its writer runs ahead of the socket, does
     /// not notice a client that left, and lets a body end short. Here the body goes through ``write(_:fromSource:)``.
     func forward(to responder: any HTTPResponder<GatewayRequestContext>, logger: Logger) async throws {
-        // HEAD is a GET whose body the exchange drops.
         let head = HTTPRequest(
-            method: .get,
+            method: request.head.routedMethod,
             scheme: "http",
             authority: request.head.fields[.host],
             path: request.target,
@@ -47,6 +46,16 @@ extension Exchange {
         }
         try await start(answer)
         try await response.body.write(BodyWriter(exchange: self))
+    }
+}
+
+extension RequestHead {
+    /// HEAD is a GET whose body the exchange drops.
+    fileprivate var routedMethod: HTTPRequest.Method {
+        switch method {
+        case .get, .head, .options: .get
+        case .other(let name): HTTPRequest.Method(name) ?? .get
+        }
     }
 }
 

@@ -25,6 +25,7 @@ extension ConnectionHandler {
         precondition(!transfer.isStarted, "an answer has one head")
         transfer.status = head.status
         transfer.pendingHead = head
+        transfer.cache = head.cache
         switch head.framing {
         case .length(let length):
             transfer.remaining = length
@@ -223,6 +224,7 @@ extension ConnectionHandler {
                 bytes: transfer.bodyBytes,
                 sourceBytes: transfer.sourceBytes,
                 cacheBytes: transfer.cacheBytes,
+                cache: transfer.cache,
                 stages: transfer.stages,
                 ended: context.eventLoop.now,
                 outcome: outcome

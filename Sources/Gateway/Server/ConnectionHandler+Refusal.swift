@@ -37,6 +37,7 @@ extension ConnectionHandler {
                 bytes: Int64(bodyBytes),
                 sourceBytes: 0,
                 cacheBytes: 0,
+                cache: nil,
                 stages: stages,
                 ended: now,
                 outcome: .complete

@@ -225,7 +225,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         let id = services.makeRequestID()
         let client = services.clientAddress(peer: client, forwardedFor: head.fields[.forwardedFor])
         let target: String
-        switch RequestGate.admit(head) {
+        switch RequestGate.admit(head, allowsChanges: services.plane == .admin) {
         case .success(let originForm):
             target = originForm
         case .failure(let problem):

@@ -53,6 +53,21 @@ package enum Route: String, Sendable, CaseIterable {
     case admin
     /// Refused before it had a route.
     case refused
+
+    /// Its place in `allCases`.
+    var ordinal: Int {
+        switch self {
+        case .ping: 0
+        case .media: 1
+        case .listing: 2
+        case .page: 3
+        case .preflight: 4
+        case .health: 5
+        case .metrics: 6
+        case .admin: 7
+        case .refused: 8
+        }
+    }
 }
 
 package enum Dispatch: Sendable {

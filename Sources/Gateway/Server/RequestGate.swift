@@ -1,14 +1,15 @@
 /// What a request must satisfy before anything looks at its path.
 package enum RequestGate {
+    /// - Parameter allowsChanges: whether POST and DELETE are for the dispatcher to judge, as on the admin plane.
     /// - Returns: the target in origin-form, or the reason to refuse, after which the connection closes.
-    package static func admit(_ head: RequestHead) -> Result<String, RequestProblem> {
-        if let problem = refusal(head) { return .failure(problem) }
+    package static func admit(_ head: RequestHead, allowsChanges: Bool = false) -> Result<String, RequestProblem> {
+        if let problem = refusal(head, allowsChanges) { return .failure(problem) }
         // `*` is for OPTIONS about the server as a whole (RFC 9112 §3.2.4).
         if head.method == .options, head.target == "*" { return .success("/") }
         return originForm(head.target)
     }
 
-    private static func refusal(_ head: RequestHead) -> RequestProblem? {
+    private static func refusal(_ head: RequestHead, _ allowsChanges: Bool) -> RequestProblem? {
         if head.minorVersion >= 1 || head.fields.hostCount > 0 {
             guard head.fields.hostCount == 1, let host = head.fields[.host], isHost(host) else {
                 // RFC 9112 §3.2.
@@ -17,6 +18,7 @@ package enum RequestGate {
         }
         if case .other(let method) = head.method {
             switch method {
+            case "POST" where allowsChanges, "DELETE" where allowsChanges: break
             case "POST", "PUT", "DELETE", "PATCH": return .methodNotAllowed(method)
             default: return RequestProblem(501, .notImplemented, "the method is not known here")
             }

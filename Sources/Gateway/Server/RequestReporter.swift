@@ -12,6 +12,7 @@ package struct FinishedRequest: Sendable {
     let bytes: Int64
     let sourceBytes: Int64
     let cacheBytes: Int64
+    let cache: CacheOutcome?
     var stages: RequestStages
     let ended: NIODeadline
     let outcome: AccessRecord.Outcome
@@ -30,9 +31,11 @@ package final class RequestReporter: Sendable {
     private let accessLog: AccessLog?
     private let slowLog: SlowRequestLog
     private let requests = Mutex<[Series: PrometheusRegistry.Counter]>([:])
-    private let durations: [Route: PrometheusRegistry.Histogram]
-    private let firstBytes: [Route: PrometheusRegistry.Histogram]
-    private let inFlight: [Route: PrometheusRegistry.Gauge]
+    private let durations: PerRoute<PrometheusRegistry.Histogram>
+    private let firstBytes: PerRoute<PrometheusRegistry.Histogram>
+    /// Of media that could be cached, by what the cache had of them.
+    private let firstMediaBytes: [CacheOutcome: PrometheusRegistry.Histogram]
+    private let inFlight: PerRoute<PrometheusRegistry.Gauge>
     private let interrupted: [AccessRecord.Outcome: PrometheusRegistry.Counter]
     private let responseBytes: PrometheusRegistry.Counter
     private let sourceWait: PrometheusRegistry.SecondsCounter
@@ -44,9 +47,8 @@ package final class RequestReporter: Sendable {
         slowLog: SlowRequestLog
     ) {
         let plane = plane.rawValue
-        func perRoute<Metric>(_ make: ([(name: String, value: String)]) -> Metric) -> [Route: Metric] {
-            let routes = Route.allCases.map { ($0, make([("plane", plane), ("route", $0.rawValue)])) }
-            return Dictionary(uniqueKeysWithValues: routes)
+        func perRoute<Metric>(_ make: ([(name: String, value: String)]) -> Metric) -> PerRoute<Metric> {
+            PerRoute { make([("plane", plane), ("route", $0.rawValue)]) }
         }
         self.plane = plane
         self.registry = registry
@@ -60,8 +62,23 @@ package final class RequestReporter: Sendable {
             )
         }
         firstBytes = perRoute {
-            registry.histogram("media_gateway_http_first_byte_seconds", help: "Request head to first byte", labels: $0)
+            registry.histogram(
+                "media_gateway_http_first_byte_seconds",
+                help: "Request head to first byte",
+                labels: $0 + [("cache", "none")]
+            )
         }
+        let outcomes = CacheOutcome.allCases.map { outcome in
+            (
+                outcome,
+                registry.histogram(
+                    "media_gateway_http_first_byte_seconds",
+                    help: "Request head to first byte",
+                    labels: [("plane", plane), ("route", Route.media.rawValue), ("cache", outcome.rawValue)]
+                )
+            )
+        }
+        firstMediaBytes = Dictionary(uniqueKeysWithValues: outcomes)
         inFlight = perRoute {
             registry.gauge("media_gateway_http_requests_in_flight", help: "Requests being answered", labels: $0)
         }
@@ -90,11 +107,11 @@ package final class RequestReporter: Sendable {
 
     /// An answer that has to wait for something was begun; ``ended(route:)`` follows.
     func began(route: Route) {
-        inFlight[route]?.increment()
+        inFlight[route].increment()
     }
 
     func ended(route: Route) {
-        inFlight[route]?.decrement()
+        inFlight[route].decrement()
     }
 
     func report(_ finished: FinishedRequest) {
@@ -145,10 +162,24 @@ package final class RequestReporter: Sendable {
             return counter
         }
         counter.increment()
-        durations[finished.route]?.observe(total)
-        if let firstByte { firstBytes[finished.route]?.observe(firstByte) }
+        durations[finished.route].observe(total)
+        if let firstByte {
+            let histogram = finished.cache.flatMap { firstMediaBytes[$0] } ?? firstBytes[finished.route]
+            histogram.observe(firstByte)
+        }
         if finished.bytes > 0 { responseBytes.increment(by: Int(clamping: finished.bytes)) }
         if wait > .zero { sourceWait.increment(by: wait) }
         if finished.outcome != .complete { interrupted[finished.outcome]?.increment() }
     }
+}
+
+/// One metric for each route.
+private struct PerRoute<Metric: Sendable>: Sendable {
+    private let metrics: [Metric]
+
+    init(_ make: (Route) -> Metric) {
+        metrics = Route.allCases.map(make)
+    }
+
+    subscript(_ route: Route) -> Metric { metrics[route.ordinal] }
 }

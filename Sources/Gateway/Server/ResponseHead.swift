@@ -8,6 +8,8 @@ package struct ResponseHead: Sendable {
     private var readyFields: [UInt8] = []
     /// How the end of the body is told (RFC 9112 §6.3).
     package var framing: Framing
+    /// What the cache has to do with the answer, for the metrics.
+    var cache: CacheOutcome?
 
     package enum Framing: Sendable, Hashable {
         /// `Content-Length`.

@@ -25,6 +25,7 @@ final class Transfer {
     /// The head as it goes on the wire, as far as neither the kernel nor the pipeline has it.
     var headBytes: ByteBuffer?
     var status = 0
+    var cache: CacheOutcome?
     var isHeadWritten = false
     var isBodyFinished = false
     /// What is left of the announced length; `nil` if none was announced.
@@ -64,6 +65,7 @@ final class Transfer {
     func begin(_ answer: DirectAnswer) {
         status = answer.head.status
         pendingHead = answer.head
+        cache = answer.head.cache
         remaining = Int64(answer.range.count)
         direct = DirectSending(body: answer.body, isFromSource: false, rest: answer.range, completion: .answer(answer))
     }

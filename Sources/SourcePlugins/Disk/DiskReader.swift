@@ -38,7 +38,9 @@ final class DiskReader: Sendable {
         try Task.checkCancellation()
         let next = state.withLock { state -> (range: Range<Int64>, buffer: ByteBuffer)? in
             guard !state.rest.isEmpty else { return nil }
-            let end = min(state.rest.lowerBound + Int64(PieceBuffers.capacity), state.rest.upperBound)
+            // Up to a multiple of the piece's length, so that pieces do not lie across the borders of cached chunks.
+            let capacity = Int64(PieceBuffers.capacity)
+            let end = min(state.rest.lowerBound + capacity - state.rest.lowerBound % capacity, state.rest.upperBound)
             let range = state.rest.lowerBound..<end
             state.rest = end..<state.rest.upperBound
             // Nothing else may hold the storage while it is filled, or it would be copied.

@@ -197,7 +197,7 @@ import Testing
 }
 
 /// Prometheus' own checker of the text format.
-private enum Promtool {
+enum Promtool {
     private static var path: String? {
         (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/promtool" }
             .first(where: FileManager.default.isExecutableFile)

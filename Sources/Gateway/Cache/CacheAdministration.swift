@@ -1,0 +1,136 @@
+package import ChunkCache
+
+/// What an operator does with a cache that this process has open.
+package struct CacheAdministration: CacheOperations {
+    private let cache: ChunkStore
+    private let forget: @Sendable (PurgeScope) -> Void
+
+    /// - Parameter forget: drops what is known of objects outside the cache.
+    package init(_ cache: ChunkStore, forget: @escaping @Sendable (PurgeScope) -> Void = { _ in }) {
+        self.cache = cache
+        self.forget = forget
+    }
+
+    package func report() -> CacheReport { CacheReport(cache) }
+
+    package func items(_ query: CacheItemQuery) -> CacheItemList {
+        let found = cache.objects.filter {
+            $0.storedChunks > 0 && query.contains(($0.record.source, $0.record.path))
+        }
+        let items = found.map { CacheItem($0) }.sorted { query.order.precedes($0, $1) }
+        return CacheItemList(items: Array(items.prefix(query.limit)), total: items.count)
+    }
+
+    /// - Returns: `nil` if no object has that number.
+    package func item(_ number: UInt64) -> CacheItemDetail? {
+        guard let object = cache.objects.first(where: { $0.number == number }) else { return nil }
+        let runs = cache.runs(of: object).map { CacheItemDetail.Run(first: $0.lowerBound, count: UInt64($0.count)) }
+        return CacheItemDetail(item: CacheItem(object), chunkSize: object.chunkSize, stored: runs)
+    }
+
+    package func purge(_ scope: PurgeScope) -> PurgeReport {
+        var objects = 0
+        // Before, so that requests that come now ask the source; and after, since one that came before may have noted
+        // what it knew from the cache.
+        forget(scope)
+        let chunks = cache.purge { record in
+            guard scope.contains(source: record.source, path: record.path) else { return false }
+            objects += 1
+            return true
+        }
+        forget(scope)
+        return PurgeReport(objects: objects, chunks: chunks)
+    }
+
+    package func verify(progress: @escaping @Sendable (VerifyReport) -> Void) async throws -> VerifyReport {
+        let verification = try await cache.verify { progress(VerifyReport($0)) }
+        // What was cut short is no result.
+        try Task.checkCancellation()
+        return VerifyReport(verification)
+    }
+}
+
+extension CacheItemQuery.Order {
+    /// Equals are in the order of their names, so that two lists of the same cache are the same.
+    fileprivate func precedes(_ left: CacheItem, _ right: CacheItem) -> Bool {
+        switch self {
+        case .bytes where left.bytes != right.bytes: left.bytes > right.bytes
+        case .chunks where left.chunks != right.chunks: left.chunks > right.chunks
+        case .bytes, .chunks, .name:
+            (left.source, left.urlPath, left.number) < (right.source, right.urlPath, right.number)
+        }
+    }
+}
+
+extension CacheReport {
+    fileprivate init(_ cache: ChunkStore) {
+        let (counters, usage) = (cache.counters, cache.usage)
+        self.init(
+            directory: cache.settings.directory,
+            isOpen: cache.isOpen,
+            failure: cache.failure,
+            policy: cache.settings.policy.rawValue,
+            chunkSize: cache.settings.chunkSize,
+            bytes: usage.bytes,
+            limitBytes: usage.limit,
+            fileBytes: usage.fileBytes,
+            chunks: usage.chunks,
+            objects: usage.objects,
+            requests: Requests(
+                hit: counters.hits.value,
+                miss: counters.missed.value,
+                collapsed: counters.collapsed.value,
+                bypass: counters.bypassed.value
+            ),
+            insertions: counters.inserted.value,
+            rejections: Rejections(
+                admission: counters.notAdmitted.value,
+                space: counters.noRoom.value,
+                queue: counters.queueFull.value,
+                error: counters.storeFailed.value
+            ),
+            evictions: Evictions(
+                space: counters.evictedForSpace.value,
+                age: counters.evictedForAge.value,
+                purge: counters.purged.value,
+                corrupt: counters.corrupt.value
+            ),
+            queuedBytes: Int64(counters.queuedBytes.value),
+            fillBytes: Int64(usage.fillBytes),
+            fillLimitBytes: Int64(cache.settings.fillBytes),
+            oldestReaderSeconds: (usage.oldestReader ?? .zero) / .seconds(1)
+        )
+    }
+}
+
+extension CacheItem {
+    fileprivate init(_ object: CachedObject) {
+        let (record, chunks) = (object.record, object.storedChunks)
+        let (bytes, overflow) = Int64(chunks).multipliedReportingOverflow(by: object.chunkSize)
+        self.init(
+            number: record.number,
+            source: record.source,
+            path: String(decoding: record.path, as: UTF8.self),
+            urlPath: percentEncoded(record.path),
+            variant: record.variant.isEmpty ? nil : record.variant,
+            size: record.size,
+            revision: record.revision,
+            isImmutable: record.isImmutable,
+            created: Double(record.created) / 1e9,
+            chunks: chunks,
+            chunkCount: object.chunkCount,
+            bytes: overflow ? record.size : min(bytes, record.size)
+        )
+    }
+}
+
+extension VerifyReport {
+    fileprivate init(_ verification: CacheVerification) {
+        self.init(
+            checked: verification.checked,
+            total: verification.total,
+            bytes: verification.bytes,
+            corrupt: verification.corrupt
+        )
+    }
+}

@@ -1,0 +1,84 @@
+package import ChunkCache
+
+/// What the chunk cache tells Prometheus.
+package enum CacheMetrics {
+    private static let tier = (name: "tier", value: "lmdb")
+
+    /// Adds the metrics of `cache` to `registry`, brought up to date for each page.
+    package static func register(_ cache: ChunkStore, in registry: PrometheusRegistry) {
+        let collectors = counters(of: cache.counters, in: registry) + gauges(in: registry)
+        registry.onScrape { _ in
+            let usage = cache.usage
+            for collect in collectors { collect(cache, usage) }
+        }
+    }
+
+    private typealias Collector = @Sendable (ChunkStore, CacheUsage) -> Void
+
+    private static func counters(of counters: CacheCounters, in registry: PrometheusRegistry) -> [Collector] {
+        let requests: [(String, CacheCounters.Counter)] = [
+            ("hit", counters.hits), ("miss", counters.missed), ("collapsed", counters.collapsed),
+            ("bypass", counters.bypassed),
+        ]
+        let rejections: [(String, CacheCounters.Counter)] = [
+            ("admission", counters.notAdmitted), ("space", counters.noRoom), ("queue", counters.queueFull),
+            ("error", counters.storeFailed),
+        ]
+        let evictions: [(String, CacheCounters.Counter)] = [
+            ("space", counters.evictedForSpace), ("age", counters.evictedForAge), ("purge", counters.purged),
+            ("corrupt", counters.corrupt),
+        ]
+        return collect(requests, "requests", by: "result", "Look-ups of chunks", in: registry)
+            + collect([("", counters.inserted)], "insertions", by: nil, "Chunks stored", in: registry)
+            + collect(rejections, "rejections", by: "reason", "Chunks fetched and not stored", in: registry)
+            + collect(evictions, "evictions", by: "reason", "Chunks removed", in: registry)
+            + collect(
+                [("", counters.corrupt)],
+                "corrupt",
+                by: nil,
+                "Chunks that were not what was stored",
+                in: registry
+            )
+    }
+
+    private static func collect(
+        _ counters: [(label: String, counter: CacheCounters.Counter)],
+        _ name: String,
+        by label: String?,
+        _ help: String,
+        in registry: PrometheusRegistry
+    ) -> [Collector] {
+        counters.map { value, counter in
+            let shown = registry.counter(
+                "media_gateway_cache_\(name)_total",
+                help: help,
+                labels: [tier] + (label.map { [(name: $0, value: value)] } ?? [])
+            )
+            return { _, _ in shown.raise(to: counter.value) }
+        }
+    }
+
+    private static func gauges(in registry: PrometheusRegistry) -> [Collector] {
+        let gauges: [(name: String, help: String, value: @Sendable (ChunkStore, CacheUsage) -> Double)] = [
+            ("up", "1 while there is a cache to read from and to write to", { cache, _ in cache.isOpen ? 1 : 0 }),
+            ("bytes", "Bytes of the file that chunks take", { Double($1.bytes) }),
+            ("limit_bytes", "Bytes they may take, fewer while the disk is short of space", { Double($1.limit) }),
+            ("file_bytes", "Length of the file", { Double($1.fileBytes) }),
+            ("chunks", "Chunks held", { Double($1.chunks) }),
+            ("objects", "Objects that have chunks", { Double($1.objects) }),
+            ("oldest_reader_seconds", "Age of the oldest read that is not over", { seconds($1.oldestReader) }),
+            (
+                "write_queue_bytes", "Bytes that wait to be written",
+                { cache, _ in Double(cache.counters.queuedBytes.value) }
+            ),
+            ("fill_bytes", "Memory held by chunks on their way into the cache", { Double($1.fillBytes) }),
+            ("fill_limit_bytes", "Memory they may hold at most", { cache, _ in Double(cache.settings.fillBytes) }),
+        ]
+        return gauges.map { gauge in
+            let shown = registry.gauge("media_gateway_cache_\(gauge.name)", help: gauge.help, labels: [tier])
+            return { shown.set(gauge.value($0, $1)) }
+        }
+    }
+
+    private static func seconds(_ duration: Duration?) -> Double { (duration ?? .zero) / .seconds(1) }
+}

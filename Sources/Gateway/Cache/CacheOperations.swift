@@ -1,0 +1,11 @@
+/// What an operator does with a cache: that of the running gateway, or one that no process has open.
+package protocol CacheOperations: Sendable {
+    func report() async throws -> CacheReport
+    func items(_ query: CacheItemQuery) async throws -> CacheItemList
+    /// When it returns no new request finds what was purged.
+    func purge(_ scope: PurgeScope) async throws -> PurgeReport
+    /// Checks every chunk and drops those that are not what was stored. Ends early when the task is cancelled.
+    ///
+    /// - Parameter progress: called from time to time.
+    func verify(progress: @escaping @Sendable (VerifyReport) -> Void) async throws -> VerifyReport
+}

@@ -1,0 +1,127 @@
+/// The cache as a whole: what `GET /admin/v1/cache` and `media-gateway cache stat --json` say.
+package struct CacheReport: Sendable, Hashable, Codable {
+    package struct Requests: Sendable, Hashable, Codable {
+        package var hit: Int
+        package var miss: Int
+        package var collapsed: Int
+        package var bypass: Int
+    }
+
+    package struct Rejections: Sendable, Hashable, Codable {
+        package var admission: Int
+        package var space: Int
+        package var queue: Int
+        package var error: Int
+    }
+
+    package struct Evictions: Sendable, Hashable, Codable {
+        package var space: Int
+        package var age: Int
+        package var purge: Int
+        package var corrupt: Int
+    }
+
+    package var directory: String
+    package var isOpen: Bool
+    /// Why it is not.
+    package var failure: String?
+    package var policy: String
+    package var chunkSize: Int
+    /// What chunks take of the file, in whole pages.
+    package var bytes: Int64
+    package var limitBytes: Int64
+    package var fileBytes: Int64
+    package var chunks: Int
+    package var objects: Int
+    /// Chunks, since the cache was opened; so are the counts below.
+    package var requests: Requests
+    package var insertions: Int
+    package var rejections: Rejections
+    package var evictions: Evictions
+    package var queuedBytes: Int64
+    package var fillBytes: Int64
+    package var fillLimitBytes: Int64
+    package var oldestReaderSeconds: Double
+}
+
+/// One object in the cache.
+package struct CacheItem: Sendable, Hashable, Codable {
+    /// The object's number, which is never given to another.
+    package var number: UInt64
+    package var source: String
+    /// Bytes that are not UTF-8 are replaced.
+    package var path: String
+    /// The same as it stands in a URL.
+    package var urlPath: String
+    package var variant: String?
+    package var size: Int64
+    package var revision: String
+    package var isImmutable: Bool
+    /// Unix time in seconds.
+    package var created: Double
+    package var chunks: Int
+    /// How many there are in the whole object.
+    package var chunkCount: Int64
+    /// At most: of the last chunk, which is shorter, it is not known whether it is there.
+    package var bytes: Int64
+}
+
+/// What `GET /admin/v1/cache/items` says.
+package struct CacheItemList: Sendable, Hashable, Codable {
+    package var items: [CacheItem]
+    /// How many there are, those beyond the limit included.
+    package var total: Int
+}
+
+/// One object and which of its chunks are there.
+package struct CacheItemDetail: Sendable, Hashable, Codable {
+    /// Chunks that lie side by side.
+    package struct Run: Sendable, Hashable, Codable {
+        package var first: UInt64
+        package var count: UInt64
+    }
+
+    package var item: CacheItem
+    package var chunkSize: Int64
+    /// In order.
+    package var stored: [Run]
+}
+
+package struct PurgeReport: Sendable, Hashable, Codable {
+    package var objects: Int
+    package var chunks: Int
+}
+
+/// How far a verification is.
+package struct VerifyReport: Sendable, Hashable, Codable {
+    package var checked: Int
+    package var total: Int
+    package var bytes: Int64
+    /// Chunks that were not what was stored, and have been dropped.
+    package var corrupt: Int
+
+    package init(checked: Int = 0, total: Int = 0, bytes: Int64 = 0, corrupt: Int = 0) {
+        self.checked = checked
+        self.total = total
+        self.bytes = bytes
+        self.corrupt = corrupt
+    }
+}
+
+/// What `GET /admin/v1/jobs/{id}` says.
+package struct JobReport: Sendable, Hashable, Codable {
+    package enum State: String, Sendable, Hashable, Codable {
+        case running
+        case done
+        case cancelled
+        case failed
+    }
+
+    package var id: Int
+    package var kind: String
+    package var state: State
+    package var progress: VerifyReport
+    package var seconds: Double
+    /// Why it failed.
+    package var error: String?
+}

@@ -1,0 +1,100 @@
+package import ChunkCache
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+/// What the admin listener answers about the cache.
+package struct CacheRoutes: Sendable {
+    private let cache: CacheAdministration
+    private let jobs = CacheJobs()
+
+    /// - Parameter forget: drops what is known of these objects outside the cache, so that a request that comes after
+    ///   a purge asks the source.
+    package init(_ cache: ChunkStore, forget: @escaping @Sendable (PurgeScope) -> Void) {
+        self.cache = CacheAdministration(cache, forget: forget)
+    }
+
+    /// Ends what operators have started; before the cache is closed.
+    package func stop() async { await jobs.stop() }
+
+    /// The methods of a path that has others than GET and HEAD.
+    static func methods(of path: Substring) -> [String]? {
+        switch path {
+        case "/admin/v1/cache/purge", "/admin/v1/cache/verify": ["POST"]
+        default: path.hasPrefix("/admin/v1/jobs/") ? ["GET", "HEAD", "DELETE"] : nil
+        }
+    }
+
+    func add(to router: Router<GatewayRequestContext>) {
+        addReading(to: router)
+        addChanging(to: router)
+        addJobs(to: router)
+    }
+
+    private func addReading(to router: Router<GatewayRequestContext>) {
+        router.get("/admin/v1/cache") { _, context -> Response in
+            try QueryParameters(context.request.query).allowOnly([])
+            return .json(cache.report())
+        }
+        router.get("/admin/v1/cache/items") { _, context -> Response in
+            let query = try CacheItemQuery(QueryParameters(context.request.query))
+            return .json(await offLoop { cache.items(query) })
+        }
+        router.get("/admin/v1/cache/items/:number") { _, context -> Response in
+            guard let number = context.parameters.get("number", as: UInt64.self),
+                let item = await offLoop({ cache.item(number) })
+            else { throw RequestProblem(404, .notFound, "the cache has no object of that number") }
+            return .json(item)
+        }
+    }
+
+    private func addChanging(to router: Router<GatewayRequestContext>) {
+        router.post("/admin/v1/cache/purge") { _, context -> Response in
+            let scope = try PurgeScope(QueryParameters(context.request.query))
+            return .json(await offLoop { cache.purge(scope) })
+        }
+        router.post("/admin/v1/cache/verify") { _, context -> Response in
+            try QueryParameters(context.request.query).allowOnly([])
+            guard let job = jobs.verify(cache) else {
+                throw RequestProblem(503, .shuttingDown, "the gateway is shutting down")
+            }
+            return .json(job, status: .accepted, headers: [.location: "/admin/v1/jobs/\(job.id)"])
+        }
+    }
+
+    private func addJobs(to router: Router<GatewayRequestContext>) {
+        router.get("/admin/v1/jobs/:id") { _, context -> Response in
+            try .json(found(jobs.report(id(context))))
+        }
+        router.delete("/admin/v1/jobs/:id") { _, context -> Response in
+            try .json(found(jobs.cancel(id(context))), status: .accepted)
+        }
+    }
+
+    private func id(_ context: GatewayRequestContext) -> Int { context.parameters.get("id", as: Int.self) ?? 0 }
+
+    private func found(_ job: JobReport?) throws -> JobReport {
+        guard let job else { throw RequestProblem(404, .notFound, "there is no job of that number") }
+        return job
+    }
+
+    /// A look at every object takes its time, and the event loops have streams to serve.
+    private func offLoop<Value: Sendable>(_ body: @Sendable () -> Value) async -> Value {
+        await withTaskExecutorPreference(globalConcurrentExecutor) { body() }
+    }
+}
+
+extension Response {
+    fileprivate static func json(
+        _ value: some Encodable,
+        status: HTTPResponse.Status = .ok,
+        headers more: HTTPFields = [:]
+    ) -> Response {
+        var headers: HTTPFields = [
+            .contentType: JSONBody.mediaType, .cacheControl: "no-store", .xContentTypeOptions: "nosniff",
+        ]
+        for field in more { headers.append(field) }
+        let body = ResponseBody(byteBuffer: ByteBuffer(bytes: JSONBody.encode(value)))
+        return Response(status: status, headers: headers, body: body)
+    }
+}

@@ -1,0 +1,146 @@
+/// What the command line prints about the cache, for people.
+package enum CacheText {
+    package static func text(_ report: CacheReport) -> String {
+        var table = TextTable()
+        table.add("cache", report.directory)
+        if let failure = report.failure { table.add("down", failure) }
+        let share = report.limitBytes > 0 ? 100 * Double(report.bytes) / Double(report.limitBytes) : 0
+        table.add("used", "\(humanSize(report.bytes)) of \(humanSize(report.limitBytes)) (\(decimal(share)) %)")
+        table.add("file", humanSize(report.fileBytes))
+        table.add("chunks", "\(report.chunks) of up to \(humanSize(Int64(report.chunkSize)))")
+        table.add("objects", "\(report.objects)")
+        table.add("policy", report.policy)
+        let requests = report.requests
+        let lookups = [requests.hit, requests.miss, requests.collapsed, requests.bypass].reduce(0, +)
+        // A cache that was opened for this look has counted nothing.
+        if lookups > 0 || report.insertions > 0 {
+            let hits = lookups > 0 ? 100 * Double(requests.hit) / Double(lookups) : 0
+            table.add(
+                "look-ups",
+                "\(lookups): \(requests.hit) hit (\(decimal(hits)) %), \(requests.miss) miss, "
+                    + "\(requests.collapsed) collapsed, \(requests.bypass) bypass"
+            )
+            let (kept, gone) = (report.rejections, report.evictions)
+            table.add("stored", "\(report.insertions)")
+            table.add(
+                "not stored",
+                "\(kept.admission) by admission, \(kept.space) no space, \(kept.queue) queue full, \(kept.error) errors"
+            )
+            table.add(
+                "removed",
+                "\(gone.space) for space, \(gone.age) by age, \(gone.purge) purged, \(gone.corrupt) corrupt"
+            )
+            table.add(
+                "in memory",
+                "\(humanSize(report.fillBytes)) coming in, \(humanSize(report.queuedBytes)) to be written"
+            )
+        }
+        return table.text
+    }
+
+    package static func text(_ list: CacheItemList) -> String {
+        guard list.total > 0 else { return "nothing of that is in the cache\n" }
+        var table = TextTable(alignment: [.right, .right, .right, .right, .left])
+        table.add("CACHED", "SIZE", "PART", "CHUNKS", "OBJECT")
+        for item in list.items {
+            let share = item.size > 0 ? 100 * Double(item.bytes) / Double(item.size) : 100
+            table.add(
+                humanSize(item.bytes),
+                humanSize(item.size),
+                "\(Int(share)) %",
+                "\(item.chunks)",
+                singleLine("\(item.source)/\(item.path)" + (item.variant.map { " (\($0))" } ?? ""))
+            )
+        }
+        let more = list.total - list.items.count
+        return table.text + (more > 0 ? "and \(more) more; see --limit\n" : "")
+    }
+
+    package static func text(_ report: PurgeReport) -> String {
+        "purged \(count(report.objects, "object")) with \(count(report.chunks, "chunk"))\n"
+    }
+
+    package static func text(_ report: VerifyReport) -> String {
+        let checked = "checked \(count(report.checked, "chunk")), \(humanSize(report.bytes)): "
+        return checked + (report.corrupt == 0 ? "all as stored\n" : "\(report.corrupt) corrupt, dropped\n")
+    }
+
+    package static func json(_ value: some Encodable) -> String {
+        String(decoding: JSONBody.encode(value), as: UTF8.self) + "\n"
+    }
+
+    /// Progress on one line: part done, rate, time left.
+    package static func progress(_ report: VerifyReport, elapsed: Duration, width: Int?) -> String {
+        let share = report.total > 0 ? min(Double(report.checked) / Double(report.total), 1) : 0
+        let seconds = elapsed / .seconds(1)
+        var parts = ["\(Int(share * 100)) %", "\(report.checked)/\(report.total) chunks"]
+        if seconds > 0, report.checked > 0 {
+            parts.append("\(humanSize(Int64(min(Double(report.bytes) / seconds, 1e18))))/s")
+            parts.append("\(clock(seconds * Double(report.total - report.checked) / Double(report.checked))) left")
+        }
+        if report.corrupt > 0 { parts.append("\(report.corrupt) corrupt") }
+        let text = parts.joined(separator: "  ")
+        guard let width else { return text }
+        // A column short of the edge, where some terminals wrap.
+        let room = width - text.count - 4
+        guard room >= 10 else { return String(text.prefix(max(width - 1, 0))) }
+        let columns = min(room, 30)
+        let filled = Int((share * Double(columns)).rounded())
+        return "[" + String(repeating: "#", count: filled) + String(repeating: "-", count: columns - filled) + "] "
+            + text
+    }
+
+    /// `1:02:03`, or `2:03`.
+    private static func clock(_ seconds: Double) -> String {
+        let seconds = Int(min(max(seconds, 0), 1e9).rounded(.up))
+        let (hours, minutes) = (seconds / 3600, seconds / 60 % 60)
+        return (hours > 0 ? "\(hours):\(twoDigits(minutes))" : "\(minutes)") + ":\(twoDigits(seconds % 60))"
+    }
+
+    private static func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+
+    private static func decimal(_ value: Double) -> String {
+        let tenths = Int(min(max(value, 0), 1e9) * 10)
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+
+    private static func count(_ number: Int, _ thing: String) -> String {
+        "\(number) \(thing)\(number == 1 ? "" : "s")"
+    }
+}
+
+/// Columns of text.
+struct TextTable {
+    enum Alignment {
+        case left
+        case right
+    }
+
+    private let alignment: [Alignment]
+    private var rows: [[String]] = []
+
+    init(alignment: [Alignment] = []) {
+        self.alignment = alignment
+    }
+
+    mutating func add(_ cells: String...) { rows.append(cells) }
+
+    /// Two blanks between columns, none at the end of a line.
+    var text: String {
+        let columns = rows.map(\.count).max() ?? 0
+        let widths = (0..<columns).map { column in
+            rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0
+        }
+        return rows.map { line($0, widths) + "\n" }.joined()
+    }
+
+    private func line(_ row: [String], _ widths: [Int]) -> String {
+        row.indices.map { column in
+            let padding = String(repeating: " ", count: widths[column] - row[column].count)
+            let isRight = alignment.indices.contains(column) && alignment[column] == .right
+            if isRight { return padding + row[column] }
+            return column == row.indices.last ? row[column] : row[column] + padding
+        }
+        .joined(separator: "  ")
+    }
+}

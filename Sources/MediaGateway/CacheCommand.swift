@@ -1,0 +1,146 @@
+import ArgumentParser
+import Foundation
+import Gateway
+
+struct CacheCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cache",
+        abstract: "Looks at the chunk cache, empties it, checks it.",
+        discussion: """
+            Asks the running gateway, which it finds by the configuration; if none runs, opens the cache itself.
+
+            Exits with 0 when all is well, 1 if verify found corrupt chunks, 64 for wrong usage, 69 if the cache or the \
+            gateway cannot be used, 75 if another process has the cache and no gateway answers, 78 for a bad \
+            configuration, 130 if interrupted.
+            """,
+        subcommands: [Stat.self, List.self, Purge.self, Verify.self]
+    )
+
+    struct Stat: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Prints how full the cache is and what it has done."
+        )
+
+        @OptionGroup var options: ConfigOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let report = try await withCache(options) { try await $0.report() }
+            output.print(report, CacheText.text(report))
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "ls", abstract: "Lists the objects in the cache.")
+
+        @Option(help: "Only objects of this source.")
+        var source: String?
+
+        @Option(help: "Only objects whose path begins like this, letter by letter.")
+        var prefix: String?
+
+        @Option(help: "The order: bytes, name or chunks.")
+        var sort = CacheItemQuery.Order.bytes
+
+        @Option(help: "How many objects at most, up to \(CacheItemQuery.limits.upperBound).")
+        var limit = 100
+
+        @OptionGroup var options: ConfigOptions
+        @OptionGroup var output: OutputOptions
+
+        func validate() throws {
+            guard CacheItemQuery.limits.contains(limit) else {
+                throw ValidationError("--limit is a number from 1 to \(CacheItemQuery.limits.upperBound).")
+            }
+        }
+
+        func run() async throws {
+            let query = CacheItemQuery(source: source, prefix: pathBytes(prefix ?? ""), order: sort, limit: limit)
+            let list = try await withCache(options) { try await $0.items(query) }
+            output.print(list, CacheText.text(list))
+        }
+    }
+
+    struct Purge: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Removes objects from the cache; no new request finds them when it is done.",
+            discussion: """
+                media-gateway cache purge media films/one.mkv     one object
+                media-gateway cache purge media films/ --prefix   everything whose path begins like this
+                media-gateway cache purge media                   everything of a source
+                media-gateway cache purge --all                   everything
+                """
+        )
+
+        @Argument(help: "The source's name.")
+        var source: String?
+
+        @Argument(help: "The path within the source, as the source has it: not percent-encoded.")
+        var path: String?
+
+        @Flag(help: "Every object whose path begins with PATH, letter by letter.")
+        var prefix = false
+
+        @Flag(help: "Everything in the cache.")
+        var all = false
+
+        @OptionGroup var options: ConfigOptions
+        @OptionGroup var output: OutputOptions
+
+        private var scope: PurgeScope? {
+            switch (source, path.map(pathBytes), prefix, all) {
+            case (nil, nil, false, true): .all
+            case (let source?, nil, false, false): .source(source)
+            case (let source?, let path?, true, false) where !path.isEmpty: .prefix(source: source, path: path)
+            case (let source?, let path?, false, false) where !path.isEmpty: .object(source: source, path: path)
+            default: nil
+            }
+        }
+
+        func validate() throws {
+            guard scope == nil else { return }
+            throw ValidationError("Name a source, a source and a path, a source, a path and --prefix, or --all alone.")
+        }
+
+        func run() async throws {
+            guard let scope else { return }
+            let report = try await withCache(options) { try await $0.purge(scope) }
+            output.print(report, CacheText.text(report))
+        }
+    }
+
+    struct Verify: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Reads every chunk and drops those that are not what was stored; exits with 1 if there were any."
+        )
+
+        @OptionGroup var options: ConfigOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let bar = ProgressBar()
+            let report = try await untilInterrupted {
+                try await withCache(options) { try await $0.verify { bar.show($0) } }
+            }
+            bar.end()
+            output.print(report, CacheText.text(report))
+            if report.corrupt > 0 { throw ExitCode.failure }
+        }
+    }
+}
+
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func print(_ value: some Encodable, _ text: String) {
+        Swift.print(json ? CacheText.json(value) : text, terminator: "")
+    }
+}
+
+extension CacheItemQuery.Order: ExpressibleByArgument {}
+
+/// Paths within a source have no slash in front, though people write one.
+private func pathBytes(_ path: String) -> [UInt8] {
+    Array((path.hasPrefix("/") ? path.dropFirst() : path[...]).utf8)
+}

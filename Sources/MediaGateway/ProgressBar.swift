@@ -1,0 +1,43 @@
+import Foundation
+import Gateway
+import Synchronization
+
+/// Progress on standard error: a bar that moves on a terminal, a line now and then elsewhere.
+final class ProgressBar: Sendable {
+    private struct State {
+        var shown: ContinuousClock.Instant?
+        var isDrawn = false
+    }
+
+    private let isTerminal = isatty(STDERR_FILENO) != 0
+    private let started = ContinuousClock.now
+    private let state = Mutex(State())
+
+    func show(_ report: VerifyReport) {
+        let now = ContinuousClock.now
+        let pause: Duration = isTerminal ? .milliseconds(100) : .seconds(10)
+        let isDue = state.withLock { state in
+            guard now - (state.shown ?? started) >= pause else { return false }
+            state.shown = now
+            state.isDrawn = isTerminal
+            return true
+        }
+        guard isDue else { return }
+        let text = CacheText.progress(report, elapsed: now - started, width: isTerminal ? Self.width : nil)
+        // Erases what a longer line left.
+        write(isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n")
+    }
+
+    /// Takes the bar away.
+    func end() {
+        if state.withLock({ $0.isDrawn }) { write("\r\u{1B}[K") }
+    }
+
+    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+
+    private static var width: Int {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
+}

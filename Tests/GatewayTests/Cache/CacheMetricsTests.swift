@@ -1,0 +1,99 @@
+import Foundation
+import Gateway
+import NIOCore
+import NIOEmbedded
+import NIOPosix
+import SourceContract
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct CacheMetricsTests {
+    @Test("the page says what the cache has done and holds")
+    func values() async throws {
+        try await CacheUnderTest.with([("media", "a", 200_000)]) { cache in
+            let registry = PrometheusRegistry()
+            CacheMetrics.register(cache.store, in: registry)
+            for line in [
+                "media_gateway_cache_up{tier=\"lmdb\"} 1\n", "media_gateway_cache_chunks{tier=\"lmdb\"} 4\n",
+                "media_gateway_cache_insertions_total{tier=\"lmdb\"} 4\n",
+                "media_gateway_cache_limit_bytes{tier=\"lmdb\"} 16777216\n",
+                "media_gateway_cache_requests_total{result=\"miss\",tier=\"lmdb\"} \(cache.store.counters.missed.value)\n",
+                "media_gateway_cache_requests_total{result=\"bypass\",tier=\"lmdb\"} 0\n",
+                "media_gateway_cache_evictions_total{reason=\"purge\",tier=\"lmdb\"} 0\n",
+                "media_gateway_cache_rejections_total{reason=\"queue\",tier=\"lmdb\"} 0\n",
+                "media_gateway_cache_corrupt_total{tier=\"lmdb\"} 0\n",
+                "media_gateway_cache_write_queue_bytes{tier=\"lmdb\"} 0\n",
+                "media_gateway_cache_fill_bytes{tier=\"lmdb\"} 0\n",
+                "media_gateway_cache_oldest_reader_seconds{tier=\"lmdb\"} 0\n",
+            ] {
+                #expect(registry.page().contains(line), "\(line)")
+            }
+            cache.store.purge { _ in true }
+            await cache.store.flush()
+            let page = registry.page()
+            #expect(page.contains("media_gateway_cache_evictions_total{reason=\"purge\",tier=\"lmdb\"} 4\n"))
+            #expect(page.contains("media_gateway_cache_chunks{tier=\"lmdb\"} 0\n"))
+            #expect(page.contains("media_gateway_cache_bytes{tier=\"lmdb\"} 0\n"))
+        }
+    }
+
+    @Test("a cache that is closed is down")
+    func down() async throws {
+        try await CacheUnderTest.with { cache in
+            let registry = PrometheusRegistry()
+            CacheMetrics.register(cache.store, in: registry)
+            cache.store.close()
+            #expect(registry.page().contains("media_gateway_cache_up{tier=\"lmdb\"} 0\n"))
+        }
+    }
+
+    @Test("promtool finds nothing to remark", .enabled(if: Promtool.isExpected))
+    func promtool() async throws {
+        try await CacheUnderTest.with([("media", "a", 200_000)]) { cache in
+            let registry = PrometheusRegistry()
+            CacheMetrics.register(cache.store, in: registry)
+            let meter = LoopLagMeter(MultiThreadedEventLoopGroup.singleton, in: registry)
+            meter.start()
+            meter.stop()
+            let remarks = try Promtool.remarks(on: registry.page())
+            #expect(remarks == "")
+        }
+    }
+
+    @Test("how late a loop runs what is due is measured")
+    func lag() throws {
+        let registry = PrometheusRegistry()
+        let loop = EmbeddedEventLoop()
+        // Each look at the clock is at a time of the test's choosing.
+        let times = Observed<[Int64]>([1000, 1100, 1207, 1707])
+        let meter = LoopLagMeter(loop, in: registry, every: .milliseconds(100)) { _ in
+            .uptimeNanoseconds(0) + .milliseconds(times.update { $0.removeFirst() })
+        }
+        meter.start()
+        for _ in 1...3 { loop.advanceTime(by: .milliseconds(100)) }
+        let page = registry.page()
+        // On time, 7 ms late, 400 ms late.
+        #expect(page.contains("media_gateway_event_loop_lag_seconds_bucket{le=\"0.001\"} 1\n"))
+        #expect(page.contains("media_gateway_event_loop_lag_seconds_bucket{le=\"0.01\"} 2\n"))
+        #expect(page.contains("media_gateway_event_loop_lag_seconds_bucket{le=\"0.25\"} 2\n"))
+        #expect(page.contains("media_gateway_event_loop_lag_seconds_bucket{le=\"0.5\"} 3\n"))
+        meter.stop()
+        loop.advanceTime(by: .seconds(1))
+        #expect(registry.page() == page)
+        try loop.syncShutdownGracefully()
+    }
+
+    @Test("every loop of a group is measured")
+    func everyLoop() async throws {
+        let registry = PrometheusRegistry()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 3)
+        let seen = Observed<Set<ObjectIdentifier>>([])
+        let meter = LoopLagMeter(group, in: registry, every: .milliseconds(1)) { loop in
+            if loop.inEventLoop { seen.update { _ = $0.insert(ObjectIdentifier(loop)) } }
+            return loop.now
+        }
+        meter.start()
+        try await seen.until { $0.count == 3 }
+        meter.stop()
+        try await group.shutdownGracefully()
+    }
+}
