@@ -62,7 +62,10 @@ package enum DataFileCheck: Sendable, Hashable {
             return .damaged(reason: "the newest meta page is not where its commit would have put it")
         }
         guard meta.rootsAreWithinFile else { return .damaged(reason: "the newest meta page names no possible root") }
-        return try checkLength(file, path: path, size: size, lastPage: meta.lastPage)
+        let length = try checkLength(file, path: path, size: size, lastPage: meta.lastPage)
+        guard length == .usable else { return length }
+        let fault = TreeCheck.fault(file: file, metaPage: meta.bytes, lastPage: meta.lastPage, pageSize: pageSize)
+        return fault.map { .damaged(reason: $0) } ?? .usable
     }
 
     private static func checkLength(

@@ -10,6 +10,7 @@ struct MetaPage {
     /// Twice what the largest possible file needs.
     private static let maxDepth: UInt16 = 32
 
+    let bytes: [UInt8]
     private let flags: UInt16
     private let magic: UInt32
     private let version: UInt32
@@ -26,10 +27,11 @@ struct MetaPage {
     /// - Precondition: `bytes` has ``size`` bytes.
     init(_ bytes: [UInt8]) {
         precondition(bytes.count == Self.size)
-        self = bytes.withUnsafeBytes { MetaPage($0) }
+        self = bytes.withUnsafeBytes { MetaPage($0, bytes) }
     }
 
-    private init(_ bytes: UnsafeRawBufferPointer) {
+    private init(_ bytes: UnsafeRawBufferPointer, _ copy: [UInt8]) {
+        self.bytes = copy
         flags = bytes.loadUnaligned(fromByteOffset: 10, as: UInt16.self)
         magic = bytes.loadUnaligned(fromByteOffset: 16, as: UInt32.self)
         version = bytes.loadUnaligned(fromByteOffset: 20, as: UInt32.self)

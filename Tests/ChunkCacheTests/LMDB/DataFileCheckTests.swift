@@ -59,16 +59,21 @@ struct DataFileCheckTests {
         #expect(try isDamaged)
     }
 
-    @Test("a few pages that are missing at the end are put back, and one more is damage")
+    @Test("more pages missing at the end than LMDB may leave unwritten are damage")
     func cutByPages() throws {
-        let pageSize = DataFileCheck.pageSize
         try database.fill(Self.records)
-        let size = try Data(contentsOf: URL(fileURLWithPath: database.dataFile)).count
-        try database.damage { $0.removeLast(DataFileCheck.unwrittenPages * pageSize) }
-        #expect(try check() == .usable)
-        #expect(try Data(contentsOf: URL(fileURLWithPath: database.dataFile)).count == size)
-        try database.damage { $0.removeLast((DataFileCheck.unwrittenPages + 1) * pageSize) }
+        try database.damage { $0.removeLast((DataFileCheck.unwrittenPages + 1) * DataFileCheck.pageSize) }
         #expect(try isDamaged)
+    }
+
+    @Test("a file that ends in a value is made whole again, so that no access is a bus error")
+    func cutInValue() throws {
+        // The value lies behind all other pages, and its last page holds the last of its bytes.
+        try database.fill([(key: [1], value: [UInt8](repeating: 1, count: 50_000))])
+        let size = try Data(contentsOf: URL(fileURLWithPath: database.dataFile)).count
+        try database.damage { $0.removeLast(100) }
+        guard try check() == .usable else { return #expect(try isDamaged) }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: database.dataFile)).count == size)
     }
 
     @Test("text is damaged", arguments: [100, 100_000])
@@ -151,7 +156,7 @@ struct DataFileCheckTests {
         #expect(try isDamaged)
     }
 
-    @Test("a root page that holds nothing is damage too when the database is opened, and no crash")
+    @Test("a root page that holds nothing is damage")
     func blankRoot() throws {
         try database.fill(Self.records)
         try database.damage { bytes in
@@ -159,9 +164,7 @@ struct DataFileCheckTests {
             let page = Int(bytes[root]) | Int(bytes[root + 1]) << 8
             for offset in 0..<DataFileCheck.pageSize { bytes[page * DataFileCheck.pageSize + offset] = 0 }
         }
-        #expect(try check() == .usable)
-        let error = #expect(throws: LMDBError.self) { try database.open() }
-        #expect(error?.isDamage == true)
+        #expect(try isDamaged)
     }
 
     private func newestMeta(of bytes: [UInt8]) -> Int {
