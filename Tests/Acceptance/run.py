@@ -2,7 +2,8 @@
 
     python3 Tests/Acceptance/run.py [--quick] [NAME ...]
 
-Names choose checks: configs, ranges, random_ranges, desync, request_fuzz, greedy, paths, drain, slow, players. ``MEDIA_GATEWAY`` names the program.
+Names choose checks: configs, ranges, random_ranges, desync, request_fuzz, greedy, paths, drain, slow, players,
+cache_hits, cache_random, cache_kill, cache_damage, cache_disk, cache_paused. ``MEDIA_GATEWAY`` names the program.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import time
 
 import report
 
-CHECKS = ("configs", "ranges", "random_ranges", "desync", "request_fuzz", "greedy", "paths", "drain", "slow", "players")
+CHECKS = ("configs", "ranges", "random_ranges", "desync", "request_fuzz", "greedy", "paths", "drain", "slow", "players",
+          "cache_hits", "cache_random", "cache_kill", "cache_damage", "cache_disk", "cache_paused")
 
 
 def main() -> int:
@@ -24,7 +26,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *CHECKS], help="the checks to run")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    report.deadline(1200 if chosen.quick else 3000)
+    report.deadline(1800 if chosen.quick else 5400)
     out = report.Report()
     for name in chosen.names or CHECKS:
         began = time.monotonic()
