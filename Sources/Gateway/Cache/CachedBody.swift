@@ -30,12 +30,9 @@ final class CachedBody: DirectBody {
     /// Lends the bytes at the start of `range`, up to its end or that of their chunk.
     private func withPart<Value>(of range: Range<Int64>, _ body: (UnsafeRawBufferPointer) -> Value) -> Value? {
         let id = object.chunk(at: range.lowerBound)
-        let isNew = used.withLock { used in
-            defer { used = id.index }
-            return used != id.index
-        }
-        if isNew {
+        if used.withLock({ $0 != id.index }) {
             guard cache.use(id) else { return nil }
+            used.withLock { $0 = id.index }
             if object.range(of: id).upperBound < end { cache.prefetch(ChunkID(object: id.object, index: id.index + 1)) }
         }
         let start = object.range(of: id).lowerBound
