@@ -11,7 +11,7 @@ import Testing
         .enabled(if: python != nil || Program.isCI, "python3 is not installed"),
         arguments: [
             "configs", "ranges", "random_ranges", "desync", "request_fuzz", "greedy", "paths", "drain", "slow",
-            "players",
+            "players", "cache_hits", "cache_random", "cache_kill", "cache_damage", "cache_paused",
         ]
     )
     func promises(name: String) async throws {
