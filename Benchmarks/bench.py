@@ -72,7 +72,7 @@ def anonymous_memory(pid: int) -> int:
 def stalled_readers(root: Path, count: int, seconds: float, out: report.Report) -> None:
     """A server of its own, so that nothing else has used memory before."""
     what = f"{count} readers that stop reading, each at its own offset: RssAnon"
-    with out.guarded(what), gateway.Server(root) as server:
+    with out.guarded(what), gateway.Server(root, cached=False) as server:
         fetch(server.address, server.path("film.bin"), fields=[("Range", "bytes=0-99999")])
         before = anonymous_memory(server.pid)
         readers, peak = [], before
