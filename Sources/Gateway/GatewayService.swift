@@ -29,6 +29,7 @@ package struct GatewayService: Sendable {
         try DescriptorLimit.ensure(connections: config.limits.connections)
         let telemetry = try Telemetry(config.log)
         let status = GatewayStatus()
+        NIOSingletons.groupLoopCountSuggestion = UsableCores.count
         let group = MultiThreadedEventLoopGroup.singleton
         let pool = NIOThreadPool(numberOfThreads: 4 * max(System.coreCount, 2))
         pool.start()
