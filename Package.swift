@@ -13,6 +13,13 @@ let swiftSettings: [SwiftSetting] = [
 /// a module that is no product and cannot be imported.
 let memberImportVisibility: [SwiftSetting] = [.enableUpcomingFeature("MemberImportVisibility")]
 
+/// What Debian's libtorrent was built with: classes of its headers have another layout without. Not by pkg-config, of which
+/// SwiftPM drops the defines.
+let libtorrentDefines = [
+    "TORRENT_LINKING_SHARED", "BOOST_ASIO_ENABLE_CANCELIO", "BOOST_ASIO_NO_DEPRECATED", "TORRENT_USE_OPENSSL",
+    "TORRENT_USE_LIBCRYPTO", "TORRENT_SSL_PEERS", "OPENSSL_NO_SSL2", "BOOST_ALL_NO_LIB",
+]
+
 let package = Package(
     name: "media-gateway",
     platforms: [.macOS(.v15)],
@@ -62,8 +69,10 @@ let package = Package(
         .target(
             name: "SourcePlugins",
             dependencies: [
+                "CLibtorrent",
                 "CLinux",
                 "Config",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -90,6 +99,11 @@ let package = Package(
         .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
         .target(name: "CTOML"),
         .target(name: "CLinux"),
+        .target(
+            name: "CLibtorrent",
+            cxxSettings: libtorrentDefines.map { .define($0) },
+            linkerSettings: [.linkedLibrary("torrent-rasterbar"), .linkedLibrary("crypto")]
+        ),
         .target(
             name: "SourceContract",
             dependencies: [
@@ -123,6 +137,7 @@ let package = Package(
         .testTarget(
             name: "SourcePluginsTests",
             dependencies: [
+                "CLibtorrent",
                 "Config",
                 "SourceContract",
                 "SourcePlugins",

@@ -3,7 +3,7 @@
 set -eu
 
 missing=
-for package in liblmdb-dev libtomlplusplus-dev; do
+for package in liblmdb-dev libtomlplusplus-dev libtorrent-rasterbar-dev; do
     dpkg-query --show --showformat='${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed$' ||
         missing="$missing $package"
 done

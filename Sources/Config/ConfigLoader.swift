@@ -62,7 +62,6 @@ private struct Loading {
         }
         let contents = ConfigSection(label: "", path: [], table: table, origin: origin, bases: bases)
         let root = contents.reader(diagnostics)
-        root.unavailable("compat")
         var config = GatewayConfig()
         config.server = GatewayConfig.Server(root.sectionOrDefaults("server"))
         config.admin = GatewayConfig.Admin(
@@ -73,6 +72,8 @@ private struct Loading {
         config.cache = GatewayConfig.Cache(root.sectionOrDefaults("cache"))
         config.limits = GatewayConfig.Limits(root.sectionOrDefaults("limits"))
         config.log = GatewayConfig.Log(root.sectionOrDefaults("log"))
+        let compat = root.sectionOrDefaults("compat")
+        config.compat = GatewayConfig.Compat(compat)
         let plugins = root.sectionOrDefaults("plugins")
         config.pluginsDirectory = plugins.path("directory", default: config.pluginsDirectory)
         draftSources(root)
@@ -83,6 +84,7 @@ private struct Loading {
             kinds: kinds,
             bases: bases,
             defaultDeadline: config.server.firstByteDeadline,
+            compat: config.compat.enabled ? compat.origin(of: "enabled") : nil,
             diagnostics: diagnostics
         )
         config.sources = drafts.compactMap { decoder.decode($0) }

@@ -104,7 +104,17 @@ extension GatewayConfig.Cache {
 extension GatewayConfig.Limits {
     init(_ reader: SectionReader) {
         connections = reader.integer("connections", default: Self().connections, in: 1...1_000_000)
-        reader.unavailable("resolve_per_ip")
+        resolvePerIP = reader.value(
+            "resolve_per_ip",
+            default: Self().resolvePerIP,
+            expected: RequestLimit.expectation
+        ) { text, _ in RequestLimit(text) }
+    }
+}
+
+extension GatewayConfig.Compat {
+    init(_ reader: SectionReader) {
+        enabled = reader.bool("enabled", default: Self().enabled)
     }
 }
 

@@ -4,6 +4,7 @@ package struct GatewayConfig: Sendable {
     package var admin = Admin()
     package var cache = Cache()
     package var limits = Limits()
+    package var compat = Compat()
     package var log = Log()
     /// Absolute, once loaded.
     package var pluginsDirectory = "plugins.d"
@@ -82,6 +83,21 @@ package struct GatewayConfig: Sendable {
     package struct Limits: Sendable, Equatable {
         /// The most connections to the data listener at a time.
         package var connections = 4000
+        /// How often one address may ask for something that nobody here knows yet.
+        package var resolvePerIP = RequestLimit.rate(10, per: .minute)
+
+        package init() {}
+    }
+
+    /// `[compat]`: the routes of the backend that this gateway replaces.
+    package struct Compat: Sendable, Equatable {
+        /// The first segments of their paths. No source is mounted there while they are enabled.
+        package static let segments = [
+            "add", "deselect", "details", "detailsepisode", "downloadsInfo", "metadata", "remove", "stream",
+            "streamfile", "subtitles",
+        ]
+
+        package var enabled = true
 
         package init() {}
     }

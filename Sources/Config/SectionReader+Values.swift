@@ -70,6 +70,16 @@ extension SectionReader {
         }
     }
 
+    package func rate(_ key: String, default fallback: ByteRate, in range: ClosedRange<ByteRate>) -> ByteRate {
+        read(key, default: fallback, literal: describedLiteral) { value in
+            guard let rate = value.text.flatMap(ByteRate.init) else { return .expected("a rate such as \"1MiB/s\"") }
+            guard range.contains(rate) else {
+                return .expected("a rate from \(range.lowerBound) to \(range.upperBound)")
+            }
+            return .value(rate)
+        }
+    }
+
     package func strings(_ key: String, default fallback: [String]) -> [String] {
         values(key, default: fallback, expected: "a string") { text, _ in text }
     }
@@ -101,7 +111,7 @@ extension SectionReader {
     }
 
     /// A string with a form of its own. `parse` is given the text and the place it was written at.
-    func value<Value: CustomStringConvertible>(
+    package func value<Value: CustomStringConvertible>(
         _ key: String,
         default fallback: Value,
         expected: String,
@@ -113,7 +123,7 @@ extension SectionReader {
     }
 
     /// An array of strings with a form of their own; commas separate them in the environment and on the command line.
-    func values<Value: CustomStringConvertible>(
+    package func values<Value: CustomStringConvertible>(
         _ key: String,
         default fallback: [Value],
         expected: String,

@@ -7,8 +7,6 @@ package final class SectionReader {
     let diagnostics: ConfigDiagnostics
     /// The keys that were asked for, in that order.
     private var known: [String] = []
-    /// Keys that mean something, though not to this version.
-    private var unavailable: Set<String> = []
     private var children: [SectionReader] = []
 
     init(_ section: ConfigSection, _ diagnostics: ConfigDiagnostics) {
@@ -113,23 +111,15 @@ package final class SectionReader {
         return child
     }
 
-    /// Declares keys that belong here and that this version does not have: giving one is an error that says so.
-    func unavailable(_ keys: String...) {
-        unavailable.formUnion(keys)
-    }
-
     /// Reports every key that nobody asked for. Call it once, when everything has been read.
     package func finish() {
         for child in children { child.finish() }
         // A table of very many unknown keys is not a slip in any of them: not worth looking for its like.
         let unknown = contents.table.entries.filter { !known.contains($0.key) }
         for entry in unknown {
-            let (found, remedy) =
-                unavailable.contains(entry.key)
-                ? ("not available in this version", "remove it")
-                : ("unknown key", remedyForUnknown(unknown.count <= 200 ? entry.key : ""))
+            let remedy = remedyForUnknown(unknown.count <= 200 ? entry.key : "")
             for (label, origin) in places(of: entry) {
-                diagnostics.report(label, at: origin, found: found, remedy: remedy)
+                diagnostics.report(label, at: origin, found: "unknown key", remedy: remedy)
             }
         }
     }

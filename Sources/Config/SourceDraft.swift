@@ -17,6 +17,8 @@ struct SourceDecoder {
     let kinds: [String]
     let bases: PathBases
     let defaultDeadline: Duration
+    /// Who enabled the routes of the replaced backend; `nil` if they are not.
+    let compat: ConfigOrigin?
     let diagnostics: ConfigDiagnostics
     private var mounts: [(mount: String, name: String, origin: ConfigOrigin)] = []
 
@@ -25,10 +27,17 @@ struct SourceDecoder {
     /// What the gateway answers itself.
     private static let reservedMounts = ["/ping"]
 
-    init(kinds: [String], bases: PathBases, defaultDeadline: Duration, diagnostics: ConfigDiagnostics) {
+    init(
+        kinds: [String],
+        bases: PathBases,
+        defaultDeadline: Duration,
+        compat: ConfigOrigin?,
+        diagnostics: ConfigDiagnostics
+    ) {
         self.kinds = kinds
         self.bases = bases
         self.defaultDeadline = defaultDeadline
+        self.compat = compat
         self.diagnostics = diagnostics
     }
 
@@ -91,6 +100,15 @@ struct SourceDecoder {
         ) { text, _ in normalisedMount(text) }
         if Self.reservedMounts.contains(where: { mountsOverlap($0, mount) }) {
             reader.fail("mount", found: "\"\(mount)\" is answered by the gateway itself", expected: "another path")
+        }
+        if let compat,
+            let route = GatewayConfig.Compat.segments.first(where: { mountsOverlap("/\($0)", mount) })
+        {
+            reader.fail(
+                "mount",
+                found: "\"\(mount)\" is where the old route \"/\(route)\" is (compat.enabled, \(compat))",
+                expected: "another path, or compat.enabled = false"
+            )
         }
         if let other = mounts.first(where: { mountsOverlap($0.mount, mount) }) {
             let relation = other.mount == mount ? "is the mount" : "overlaps \"\(other.mount)\", the mount"

@@ -47,7 +47,7 @@ package struct GatewayService: Sendable {
         let lag = LoopLagMeter(group, in: telemetry.registry)
         lag.start()
         defer { lag.stop() }
-        let admin = try adminListener(routes, telemetry, status, group)
+        let admin = try adminListener(routes, table, telemetry, status, group)
         let data = dataListener(table, cache, telemetry, status, group, dataDrain)
         let kept = cache.flatMap { cache in routes.map { [CacheService(cache: cache, routes: $0)] } } ?? []
         let services: [any Service] = kept + supervised(table, telemetry.logger) + [admin, data]
@@ -102,7 +102,13 @@ package struct GatewayService: Sendable {
             response: MediaResponse(node: NodeName.structuredField(config.server.name)),
             pages: pages,
             pageDeadline: config.server.firstByteDeadline,
-            meter: SourceMeter(table.entries.map(\.name), in: telemetry.registry)
+            meter: SourceMeter(table.entries.map(\.name), in: telemetry.registry),
+            gate: ItemGate(
+                limit: config.limits.resolvePerIP,
+                hosts: Set(config.server.listen.compactMap(\.hostName)),
+                registry: telemetry.registry
+            ),
+            hasOldRoutes: config.compat.enabled
         )
         let registry = ConnectionRegistry(limit: config.limits.connections)
         telemetry.count(registry, plane: .data)
@@ -129,6 +135,7 @@ package struct GatewayService: Sendable {
 
     private func adminListener(
         _ cache: CacheRoutes?,
+        _ table: SourceTable,
         _ telemetry: Telemetry,
         _ status: GatewayStatus,
         _ group: any EventLoopGroup
@@ -139,6 +146,7 @@ package struct GatewayService: Sendable {
             metrics: telemetry.registry,
             configuration: setup.effectiveConfiguration,
             cache: cache,
+            items: ItemAdministration(table),
             readiness: { status.unreadiness },
             logger: telemetry.logger
         )
@@ -167,6 +175,16 @@ package struct GatewayService: Sendable {
         table.entries.compactMap { entry in
             guard case .enabled(let source) = entry.state else { return nil }
             return SupervisedSource(name: entry.name, source: source, table: table, logger: logger)
+        }
+    }
+}
+
+extension ListenAddress {
+    /// The name or address that clients may call this machine by; `nil` for a Unix socket.
+    fileprivate var hostName: String? {
+        switch self {
+        case .unix: nil
+        case .tcp(let host, _): host.lowercased()
         }
     }
 }

@@ -1,3 +1,4 @@
+import ChunkCache
 package import Config
 import FoundationEssentials
 import Logging
@@ -33,6 +34,13 @@ package struct GatewaySetup: Sendable {
 
     /// Every value in force and where it is from, as TOML, without secrets.
     package var effectiveConfiguration: String { loaded.show() }
+
+    /// Where requests bring in items: the mount of the source that takes those which name none; `nil` if none does.
+    package var itemMount: String? {
+        let pool = NIOThreadPool(numberOfThreads: 1)
+        let table = makeSources(logger: Logger(label: "check"), pool: pool, objects: ObjectTable(capacity: 1))
+        return table.firstItems.map { MountAddress($0.entry.mount).url }
+    }
 
     package var enabledSourceCount: Int { config.sources.count { $0.enabled } }
 
@@ -73,10 +81,24 @@ package struct GatewaySetup: Sendable {
         invalidate: @escaping @Sendable (MediaPath) -> Void
     ) -> (any MediaSource)? {
         guard let kind = SourceKind.builtIn.first(where: { $0.name == source.kind }) else { return nil }
-        let context = SourceContext(name: source.name, logger: logger, blockingPool: pool, invalidate: invalidate)
+        let context = SourceContext(
+            name: source.name,
+            logger: logger,
+            blockingPool: pool,
+            openRecords: { directory in
+                let records = try RecordStore(directory: directory)
+                if let reason = records.setAside {
+                    logger.error("records were damaged and set aside", metadata: ["reason": "\(reason)"])
+                }
+                return records
+            },
+            invalidate: invalidate
+        )
         return kind.make(options: source.options.reader(diagnostics), context: context)
     }
 }
+
+extension RecordStore: SourceRecords {}
 
 extension AdminAccess {
     /// Reads the token.

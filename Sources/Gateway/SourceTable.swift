@@ -12,6 +12,8 @@ package final class SourceTable: Sendable {
         /// Whether what is read goes through the chunk cache.
         package let isCached: Bool
         package let state: State
+        /// The source, if it is enabled and holds items.
+        package let items: (any ItemSource)?
         /// Tells this entry's objects from those of any other, in the ``ObjectTable``.
         package let epoch: Int
 
@@ -36,6 +38,7 @@ package final class SourceTable: Sendable {
             self.firstByteDeadline = firstByteDeadline
             self.isCached = isCached
             self.state = state
+            if case .enabled(let source) = state { items = source as? any ItemSource } else { items = nil }
             self.epoch = epoch
         }
 
@@ -52,6 +55,13 @@ package final class SourceTable: Sendable {
 
     package init(_ entries: [Entry]) {
         self.entries = entries.sorted { $0.mount.utf8.count > $1.mount.utf8.count }
+    }
+
+    /// The source that takes requests which name an item and no source: the first by name.
+    package var firstItems: (entry: Entry, source: any ItemSource)? {
+        entries.sorted { $0.name < $1.name }.lazy
+            .compactMap { entry in entry.items.map { (entry, $0) } }
+            .first
     }
 
     /// The entry whose mount `path` begins with, and the rest of the path, which starts with a slash unless it is

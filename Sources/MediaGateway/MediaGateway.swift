@@ -7,7 +7,9 @@ struct MediaGateway: AsyncParsableCommand {
         commandName: "media-gateway",
         abstract: "Streams byte ranges of media from pluggable sources.",
         version: GatewayVersion.current,
-        subcommands: [ServeCommand.self, CheckCommand.self, ConfigCommand.self, CacheCommand.self],
+        subcommands: [
+            ServeCommand.self, PlayCommand.self, CheckCommand.self, ConfigCommand.self, CacheCommand.self,
+        ],
         defaultSubcommand: ServeCommand.self
     )
 }

@@ -9,6 +9,8 @@ package struct SourceContext: Sendable {
     package let logger: Logger
     /// Where calls that block belong. Shared by all sources; never held while waiting for anything but the call.
     package let blockingPool: NIOThreadPool
+    /// Opens a store in a directory of the source's, and throws if it cannot be used or another has it. Blocks.
+    package let openRecords: @Sendable (_ directory: String) throws -> any SourceRecords
     /// Tells the gateway to forget what it knows of an object, at once.
     package let invalidate: @Sendable (MediaPath) -> Void
 
@@ -16,11 +18,15 @@ package struct SourceContext: Sendable {
         name: String,
         logger: Logger,
         blockingPool: NIOThreadPool,
+        openRecords: @escaping @Sendable (_ directory: String) throws -> any SourceRecords = { _ in
+            throw SourceError(.unavailable, "there is no store for records")
+        },
         invalidate: @escaping @Sendable (MediaPath) -> Void
     ) {
         self.name = name
         self.logger = logger
         self.blockingPool = blockingPool
+        self.openRecords = openRecords
         self.invalidate = invalidate
     }
 }

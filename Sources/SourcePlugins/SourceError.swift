@@ -5,11 +5,19 @@ package struct SourceError: Error, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable, CaseIterable {
         /// The path cannot name anything, whatever the source holds.
         case badPath = "bad_path"
+        /// What should name an item, a magnet link say, names none.
+        case badReference = "bad_reference"
         case notFound = "not_found"
+        /// There is something, and this source does not serve the like of it.
+        case refused
         /// There is something, and it is not to be had by this request.
         case forbidden
         /// Nothing yet; the same request may succeed later.
         case notReady = "not_ready"
+        /// Somebody else uses it.
+        case busy
+        /// Too much is in use already; the same request may succeed later.
+        case overloaded
         /// The source itself failed.
         case unavailable
         case timedOut = "timed_out"

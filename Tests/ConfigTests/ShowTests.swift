@@ -42,12 +42,16 @@ struct ShowTests {
 
                 [limits]
                 connections = 4000  # default
+                resolve_per_ip = "10/min"  # default
 
                 [log]
                 level = "info"  # default
                 format = "auto"  # default
                 slow_request = "1500ms"  # environment MEDIA_GATEWAY__LOG__SLOW_REQUEST
                 access = "-"  # default
+
+                [compat]
+                enabled = true  # default
 
                 [plugins]
                 directory = "/etc/media-gateway/plugins.d"  # default

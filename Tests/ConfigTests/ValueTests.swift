@@ -146,4 +146,29 @@ struct ValueTests {
     func notRange(_ text: String) {
         #expect(AddressRange(text) == nil)
     }
+
+    @Test(
+        "a limit is a number and a time, or off, and is printed as it is written",
+        arguments: [
+            ("10/min", .rate(10, per: .minute)), ("1/s", .rate(1, per: .second)),
+            ("1000000/h", .rate(1_000_000, per: .hour)),
+            ("off", .off),
+        ] as [(String, RequestLimit)]
+    )
+    func limit(_ text: String, _ limit: RequestLimit) {
+        #expect(RequestLimit(text) == limit)
+        #expect(limit.description == text)
+    }
+
+    @Test(
+        "anything else is no limit",
+        arguments: [
+            "", "10", "/min", "0/min", "-1/min", "10/", "10/m", "10 /min", "10/ min", "10/MIN", "1000001/h", "1.5/s",
+            "Off",
+            "none", "10/min ", "99999999999999999999/h", "10//min",
+        ]
+    )
+    func notLimit(_ text: String) {
+        #expect(RequestLimit(text) == nil)
+    }
 }

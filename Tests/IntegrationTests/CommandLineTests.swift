@@ -68,11 +68,27 @@ import Testing
         #expect(ended.errors.contains("limits.connections = 4000"))
     }
 
+    @Test("play says why it cannot: no gateway, no source of torrents, or no address")
+    func play() async throws {
+        let folder = try Folder(Folder.configuration)
+        let magnet = "magnet:?xt=urn:btih:\(String(repeating: "a", count: 40))"
+        let nobody = try await Program.run(["play", magnet, "--url", "http://127.0.0.1:1"], in: folder.url)
+        #expect(nobody.status == 69)
+        #expect(nobody.output == "")
+        #expect(nobody.errors == "media-gateway: no gateway answers on 127.0.0.1:1; start one with serve\n")
+        let noSource = try await Program.run(["play", magnet], in: folder.url)
+        #expect(noSource.status == 78)
+        #expect(noSource.errors.contains("has no enabled source that holds torrents"))
+        for url in ["ftp://x", "127.0.0.1:8080", "http://", "http://a b/"] {
+            #expect(try await Program.run(["play", magnet, "--url", url], in: folder.url).status == 64)
+        }
+    }
+
     @Test("the version and the help are printed")
     func help() async throws {
         #expect(try await Program.run(["--version"]).output == "0.1.0\n")
         let help = try await Program.run(["--help"])
-        for command in ["serve", "check", "config"] { #expect(help.output.contains(command)) }
+        for command in ["serve", "play", "check", "config"] { #expect(help.output.contains(command)) }
     }
 }
 

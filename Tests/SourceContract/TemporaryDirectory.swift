@@ -32,6 +32,9 @@ package struct TemporaryDirectory: Sendable {
 
     package func path(_ name: String) -> String { "\(path)/\(name)" }
 
+    /// Whether there is something of that name.
+    package func exists(_ name: String) -> Bool { access(path(name), F_OK) == 0 }
+
     /// The path of `name` as C takes it.
     package func cPath(_ name: [UInt8]) -> [CChar] {
         Array(path.utf8.map(CChar.init(bitPattern:))) + ([UInt8(ascii: "/")] + name + [0]).map(CChar.init(bitPattern:))

@@ -10,7 +10,7 @@ package final class TestContext: Sendable {
     private let invalidations: Observed<[MediaPath]>
 
     /// The caller stops the pool; see ``withContext(threads:_:)``.
-    private init(threads: Int) {
+    private init(threads: Int, openRecords: @escaping @Sendable (String) throws -> any SourceRecords) {
         let pool = NIOThreadPool(numberOfThreads: threads)
         let invalidations = Observed<[MediaPath]>([])
         pool.start()
@@ -20,6 +20,7 @@ package final class TestContext: Sendable {
             name: "test",
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             blockingPool: pool,
+            openRecords: openRecords,
             invalidate: { path in invalidations.update { $0.append(path) } }
         )
     }
@@ -35,9 +36,12 @@ package final class TestContext: Sendable {
     /// Runs `body` and then stops the pool.
     package static func with<Value>(
         threads: Int = 2,
+        openRecords: @escaping @Sendable (String) throws -> any SourceRecords = { _ in
+            throw SourceError(.unavailable, "there is no store for records")
+        },
         _ body: (TestContext) async throws -> Value
     ) async throws -> Value {
-        let context = TestContext(threads: threads)
+        let context = TestContext(threads: threads, openRecords: openRecords)
         do {
             let value = try await body(context)
             try await context.pool.shutdownGracefully()

@@ -2,7 +2,7 @@ package import Config
 import FoundationEssentials
 import Glibc
 
-/// Asks the admin listener of a running gateway. Blocks; for the command line.
+/// Asks a listener of a running gateway. Blocks; for the command line.
 package struct AdminClient: Sendable {
     package struct Answer: Sendable {
         package let status: Int
@@ -29,12 +29,27 @@ package struct AdminClient: Sendable {
         token = text.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
     }
 
+    /// For a data listener, which asks for no token.
+    package init(address: ListenAddress) {
+        self.address = address
+        token = nil
+    }
+
+    /// - Parameter body: with its type.
     /// - Returns: `nil` if nobody listens there.
-    package func request(_ method: String, _ target: String) throws(AdminClientError) -> Answer? {
+    package func request(
+        _ method: String,
+        _ target: String,
+        body: (type: String, bytes: [UInt8])? = nil
+    ) throws(AdminClientError) -> Answer? {
         guard let socket = try connect() else { return nil }
-        var lines = ["\(method) \(target) HTTP/1.0", "Host: \(host)", "Accept: application/json", "Content-Length: 0"]
+        var lines = [
+            "\(method) \(target) HTTP/1.0", "Host: \(host)", "Accept: application/json",
+            "Content-Length: \(body?.bytes.count ?? 0)",
+        ]
         if let token { lines.append("Authorization: Bearer \(token)") }
-        try socket.send(lines.joined(separator: "\r\n") + "\r\n\r\n")
+        if let body { lines.append("Content-Type: \(body.type)") }
+        try socket.send(Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + (body?.bytes ?? []))
         let bytes = try socket.readToEnd(limit: Self.answerLimit)
         guard let answer = Answer(bytes) else {
             throw AdminClientError("what listens on \(address) gave no whole answer in HTTP")
@@ -157,8 +172,8 @@ private final class ClientSocket {
         Glibc.connect(descriptor, address, length) == 0 ? 0 : errno
     }
 
-    func send(_ text: String) throws(AdminClientError) {
-        var rest = Array(text.utf8)[...]
+    func send(_ bytes: [UInt8]) throws(AdminClientError) {
+        var rest = bytes[...]
         while !rest.isEmpty {
             let sent = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Self.flags) }
             guard sent > 0 else { throw AdminClientError("the gateway closed the connection") }

@@ -22,8 +22,6 @@ package struct MediaDelivery: Sendable {
 
     /// - Throws: ``SourceError`` before the head; whatever the source throws after it.
     func run(_ exchange: Exchange) async throws {
-        // Held to the end of the answer, so that an item with readers is never idle.
-        let lease = source.lease(path)
         do {
             try await send(exchange)
         } catch let error as SourceError where error.code == .changed {
@@ -33,18 +31,22 @@ package struct MediaDelivery: Sendable {
             guard try await !exchange.isStarted else { throw error }
             try await send(exchange)
         }
-        withExtendedLifetime(lease) {}
     }
 
     /// Goes on with an answer whose head is set and of which the cache had only the beginning.
-    func resume(_ exchange: Exchange, _ cached: CachedObject, _ range: Range<Int64>) async throws {
+    func resume(
+        _ exchange: Exchange,
+        _ cached: CachedObject,
+        _ range: Range<Int64>,
+        _ lease: Lease?
+    ) async throws {
         let object = LazyObject { [source, path] in
             let object = try await source.open(path)
             guard let record = object.info.cacheRecord(source: entry.name, path), record.isRevision(of: cached.record)
             else { throw SourceError(.changed, "the object changed while it was sent") }
             return object
         }
-        var body = Body(range, head: nil)
+        var body = Body(range, head: nil, lease: lease)
         try await send(&body, of: cached, object, to: exchange)
     }
 
@@ -59,6 +61,8 @@ package struct MediaDelivery: Sendable {
     }
 
     private func send(_ exchange: Exchange) async throws {
+        // Here already, so that what is loaded stays loaded while it is opened.
+        let lease = source.lease(path)
         let object = try await source.open(path)
         try await exchange.markResolved()
         let cached = cachedObject(object.info)
@@ -75,14 +79,14 @@ package struct MediaDelivery: Sendable {
         case .part(let range):
             if let cache, let cached {
                 let outcome = CacheOutcome(range, of: cached, in: cache)
-                var body = Body(range, head: head(plan, object.info, outcome))
+                var body = Body(range, head: head(plan, object.info, outcome), lease: lease)
                 try await send(&body, of: cached, LazyObject { object }, to: exchange)
             } else {
-                var body = Body(range, head: head(plan, object.info, .bypass))
+                var body = Body(range, head: head(plan, object.info, .bypass), lease: lease)
                 try await send(&body, of: object, to: exchange)
             }
         case .unknownLength:
-            var body = Body(0..<Int64.max, head: head(plan, object.info, .bypass))
+            var body = Body(0..<Int64.max, head: head(plan, object.info, .bypass), lease: lease)
             try await copy(&body, upTo: .max, of: object, to: exchange)
             try await exchange.finish()
         }
@@ -105,15 +109,19 @@ package struct MediaDelivery: Sendable {
         var position: Int64
         let end: Int64
         private var head: ResponseHead?
+        /// Held to the end of the answer, so that an item with readers is never idle.
+        private var lease: Lease?
 
-        init(_ range: Range<Int64>, head: ResponseHead?) {
+        init(_ range: Range<Int64>, head: ResponseHead?, lease: Lease?) {
             position = range.lowerBound
             end = range.upperBound
             self.head = head
+            self.lease = lease
         }
 
-        /// Sets the head, once there are bytes to follow it.
-        mutating func begin(_ exchange: Exchange) async throws {
+        /// Sets the head, once there are bytes to follow it; by then the item they are from is loaded, if it has to be.
+        mutating func begin(_ exchange: Exchange, of delivery: MediaDelivery) async throws {
+            if lease == nil { lease = delivery.source.lease(delivery.path) }
             if let head = head.take() { try await exchange.start(head) }
         }
     }
@@ -147,14 +155,14 @@ package struct MediaDelivery: Sendable {
         while body.position < body.end {
             switch try await reader.next(at: body.position) {
             case .stored(let end) where failures < 3:
-                try await body.begin(exchange)
+                try await body.begin(exchange, of: self)
                 // As far as the cache goes, of which the reader only knows this chunk.
                 let sent = try await exchange.sendDirect(direct, body.position..<body.end, fromSource: false)
                 body.position += sent
                 failures = sent > 0 || body.position >= end ? 0 : failures + 1
                 if sent == 0 { await reader.prepare(at: body.position) }
             case .bytes(let buffer):
-                try await body.begin(exchange)
+                try await body.begin(exchange, of: self)
                 body.position += Int64(buffer.readableBytes)
                 turn += buffer.readableBytes
                 try await exchange.write(buffer, fromSource: true)
@@ -176,7 +184,7 @@ package struct MediaDelivery: Sendable {
         let file = FileBody(object)
         while body.position < body.end {
             if let file, file.isAtHand(body.position..<body.end) {
-                try await body.begin(exchange)
+                try await body.begin(exchange, of: self)
                 meter?.countRead(of: entry.name)
                 let sent = try await exchange.sendDirect(file, body.position..<body.end, fromSource: true)
                 meter?.countBytes(Int(sent), from: entry.name)
@@ -200,7 +208,7 @@ package struct MediaDelivery: Sendable {
         let bytes = try await object.read(body.position..<end)
         // The first bytes are in hand before the head says that there are any.
         var next = try await bytes.next()
-        try await body.begin(exchange)
+        try await body.begin(exchange, of: self)
         var turn = 0
         while let buffer = next.take() {
             turn += buffer.readableBytes
@@ -277,7 +285,7 @@ extension SourceError {
     /// Whether asking again at once can only give the same.
     fileprivate var isFinal: Bool {
         switch code {
-        case .badPath, .notFound, .forbidden, .changed: true
+        case .badPath, .badReference, .notFound, .forbidden, .refused, .busy, .overloaded, .changed: true
         case .notReady, .unavailable, .timedOut: false
         }
     }

@@ -24,9 +24,12 @@ package struct RequestProblem: Error, Sendable, Hashable {
         let status: Int
         var retryAfter: Int?
         switch error.code {
-        case .badPath: status = 400
+        case .badPath, .badReference: status = 400
         case .notFound: status = 404
         case .forbidden: status = 403
+        case .refused: status = 422
+        case .busy: status = 409
+        case .overloaded: (status, retryAfter) = (503, 10)
         case .notReady: (status, retryAfter) = (503, 5)
         case .unavailable: status = 502
         case .changed: status = 502
@@ -44,12 +47,15 @@ package struct RequestProblem: Error, Sendable, Hashable {
 
     package static let notFound = RequestProblem(404, .notFound, "nothing is served at this path")
 
-    package static func methodNotAllowed(_ method: String) -> RequestProblem {
+    package static func methodNotAllowed(
+        _ method: String,
+        allowed: [String] = ["GET", "HEAD", "OPTIONS"]
+    ) -> RequestProblem {
         RequestProblem(
             405,
             .methodNotAllowed,
-            "\(method) is not available here; use GET or HEAD",
-            allow: "GET, HEAD, OPTIONS"
+            "\(method) is not available here; use \(allowed.filter { $0 != "OPTIONS" }.joined(separator: " or "))",
+            allow: allowed.joined(separator: ", ")
         )
     }
 

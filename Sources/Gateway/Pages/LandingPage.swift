@@ -122,14 +122,6 @@ package struct LandingPage: Sendable {
         }
     }
 
-    private func magnetForm(_ mount: MountAddress) -> HTML {
-        """
-        <form class="more" action="\(mount.url)play" method="get">\
-        <input name="magnet" placeholder="magnet:?xt=…" aria-label="Magnet link" autocomplete="off" required>\
-        <button>Play</button></form>
-        """
-    }
-
     private var howToAdd: HTML {
         """
         <p class="quiet">One file in <code>\(pluginDirectory)</code> is one source: add a file to add a source.</p>

@@ -21,7 +21,7 @@ private struct Document: Encodable {
         let modified: String?
         let url: String
         let mediaType: String?
-        let subtitles: [Subtitle]?
+        let subtitles: [SubtitleDocument]?
 
         init(_ item: Listing.Item, mount: MountAddress) {
             name = item.entry.name.description
@@ -30,20 +30,10 @@ private struct Document: Encodable {
             modified = item.entry.lastModified?.rfc3339
             url = item.url
             mediaType = item.type?.contentType
+            let directory = item.path.parent ?? .root
             subtitles =
-                item.type?.kind == .video ? item.subtitles.map { Subtitle($0, of: item.path, mount: mount) } : nil
-        }
-    }
-
-    struct Subtitle: Encodable {
-        let url: String
-        let format: String
-        let language: String?
-
-        init(_ track: SubtitleTrack, of video: MediaPath, mount: MountAddress) {
-            url = mount.url((video.parent ?? .root).appending(track.name))
-            format = track.format
-            language = track.language
+                item.type?.kind == .video
+                ? item.subtitles.map { SubtitleDocument($0, in: directory, mount: mount) } : nil
         }
     }
 }

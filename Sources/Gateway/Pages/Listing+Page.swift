@@ -3,7 +3,7 @@ import SourcePlugins
 extension Listing {
     /// The directory as a page: a click on a film plays it.
     package func page() -> Page {
-        let title = path.name?.displayText ?? mount.title
+        let title = title ?? path.name?.displayText ?? mount.title
         let directories = items.filter(\.entry.isDirectory)
         let files = items.filter { !$0.entry.isDirectory }
         let rows = (directories + files).map(row)

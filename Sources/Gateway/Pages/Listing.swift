@@ -5,6 +5,8 @@ package struct Listing: Sendable {
     package let mount: MountAddress
     /// The directory, relative to the mount.
     package let path: MediaPath
+    /// What the directory is called, where that is not its name.
+    package let title: String?
     /// In the order people expect of names.
     package let items: [Item]
 
@@ -19,10 +21,11 @@ package struct Listing: Sendable {
         package let subtitles: [SubtitleTrack]
     }
 
-    package init(_ entries: [MediaEntry], mount: MountAddress, path: MediaPath) {
+    package init(_ entries: [MediaEntry], mount: MountAddress, path: MediaPath, title: String? = nil) {
         let subtitles = SubtitleIndex(entries.lazy.filter { !$0.isDirectory }.map(\.name))
         self.mount = mount
         self.path = path
+        self.title = title
         self.items = entries.sorted { NaturalOrder.precedes($0.name, $1.name) }.map { entry in
             let itemPath = path.appending(entry.name, isDirectory: entry.isDirectory)
             let type = entry.isDirectory ? nil : MediaType(of: entry.name)

@@ -10,9 +10,15 @@ package struct Playlist: Sendable {
         private let url: String
         private let subtitleURLs: [String]
 
-        package init(_ path: MediaPath, mount: MountAddress, subtitles: [SubtitleTrack]) {
+        /// - Parameter address: where the file is, if not at `path`.
+        package init(
+            _ path: MediaPath,
+            at address: MediaPath? = nil,
+            mount: MountAddress,
+            subtitles: [SubtitleTrack]
+        ) {
             title = path.name.map { singleLine(String(decoding: $0.stem, as: UTF8.self)) } ?? ""
-            url = mount.url(path)
+            url = mount.url(address ?? path)
             let directory = path.parent ?? .root
             // Players read the files as they are; what is only offered to browsers would be there twice.
             let converted = Set(subtitles.filter { $0.format == "srt" }.map { $0.name.stem })

@@ -35,14 +35,18 @@ package enum ProblemCode: String, Sendable, Hashable, Codable, CaseIterable {
     case badRequest = "bad_request"
     case badHost = "bad_host"
     case badPath = "bad_path"
+    case badReference = "bad_reference"
     case notFound = "not_found"
     case sourceDisabled = "source_disabled"
     case forbidden
+    case refused
+    case busy
     case methodNotAllowed = "method_not_allowed"
     case requestTimedOut = "request_timed_out"
     case ambiguousName = "ambiguous_name"
     case preconditionFailed = "precondition_failed"
     case contentTooLarge = "content_too_large"
+    case unsupportedMediaType = "unsupported_media_type"
     case rangeNotSatisfiable = "range_not_satisfiable"
     case targetTooLong = "target_too_long"
     case headersTooLarge = "headers_too_large"
@@ -62,8 +66,12 @@ package enum ProblemCode: String, Sendable, Hashable, Codable, CaseIterable {
         self =
             switch code {
             case .badPath: .badPath
+            case .badReference: .badReference
             case .notFound: .notFound
             case .forbidden: .forbidden
+            case .refused: .refused
+            case .busy: .busy
+            case .overloaded: .overloaded
             case .notReady: .notReady
             case .unavailable: .unavailable
             case .timedOut: .timedOut
@@ -77,14 +85,18 @@ package enum ProblemCode: String, Sendable, Hashable, Codable, CaseIterable {
         case .badRequest: "The request is malformed"
         case .badHost: "The Host field is missing, repeated or not allowed"
         case .badPath: "The path cannot name anything"
+        case .badReference: "This names no item"
         case .notFound: "Nothing has this name"
         case .sourceDisabled: "The source is not enabled"
         case .forbidden: "This is not to be had"
+        case .refused: "What was found is not acceptable"
+        case .busy: "It is in use"
         case .methodNotAllowed: "The method does not apply here"
         case .requestTimedOut: "The request did not arrive in time"
         case .ambiguousName: "Several files have this name"
         case .preconditionFailed: "The object is not in the state the request asks for"
         case .contentTooLarge: "The request's content is too large"
+        case .unsupportedMediaType: "The request's content is of no known type"
         case .rangeNotSatisfiable: "The range lies outside the object"
         case .targetTooLong: "The request target is too long"
         case .headersTooLarge: "The request's head is too large"

@@ -3,7 +3,7 @@ import Hummingbird
 package import Logging
 import NIOCore
 
-/// What the admin listener answers: health, metrics, the configuration in force, and the cache.
+/// What the admin listener answers: health, metrics, the configuration in force, the cache, and torrents.
 package struct AdminDispatcher: RequestDispatcher {
     private let access: AdminAccess
     private let responder: any HTTPResponder<GatewayRequestContext>
@@ -14,18 +14,23 @@ package struct AdminDispatcher: RequestDispatcher {
     /// - Parameters:
     ///   - configuration: the effective configuration as TOML, without secrets.
     ///   - cache: `nil` if there is no cache.
+    ///   - items: `nil` if no source holds any.
     ///   - readiness: `nil` while the gateway serves, else why it does not.
     package init(
         access: AdminAccess,
         metrics: PrometheusRegistry,
         configuration: String,
         cache: CacheRoutes? = nil,
+        items: ItemAdministration? = nil,
         readiness: @escaping @Sendable () -> String?,
         logger: Logger
     ) {
         self.access = access
         self.logger = logger
-        self.changes = { path in cache == nil ? nil : CacheRoutes.methods(of: path) }
+        self.changes = { path in
+            cache.flatMap { _ in CacheRoutes.methods(of: path) }
+                ?? items.flatMap { _ in ItemAdministration.methods(of: path) }
+        }
         let router = Router(context: GatewayRequestContext.self)
         router.get("/") { _, _ in Self.text("media-gateway admin: /healthz /readyz /metrics /admin/v1/config\n") }
         router.get("/healthz") { _, _ in Self.text("ok\n") }
@@ -36,6 +41,7 @@ package struct AdminDispatcher: RequestDispatcher {
         router.get("/metrics") { _, _ in Self.text(metrics.page(), type: PrometheusRegistry.contentType) }
         router.get("/admin/v1/config") { _, _ in Self.text(configuration, type: "application/toml; charset=utf-8") }
         cache?.add(to: router)
+        items?.add(to: router)
         router.get("/**") { _, _ -> Response in throw RequestProblem.notFound }
         self.responder = router.buildResponder()
     }
@@ -49,7 +55,13 @@ package struct AdminDispatcher: RequestDispatcher {
             return .refuse(problem, route: route, source: "")
         }
         let (responder, logger) = (responder, logger)
-        let operation = Dispatch.Operation(route: route, source: "", firstByteDeadline: .seconds(20)) { exchange in
+        // Bringing in a torrent takes as long as its description takes.
+        let isAdding = request.path == "/admin/v1/torrents" && request.head.method == .other("POST")
+        let operation = Dispatch.Operation(
+            route: route,
+            source: "",
+            firstByteDeadline: isAdding ? ItemAdministration.patience : .seconds(20)
+        ) { exchange in
             try await exchange.forward(to: responder, logger: logger)
         }
         return .run(operation)

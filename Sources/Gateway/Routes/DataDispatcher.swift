@@ -2,19 +2,21 @@ package import ChunkCache
 import NIOCore
 import SourcePlugins
 
-/// What the data listener answers: `/ping`, media below the mounts, and pages for everything else.
+/// What the data listener answers: `/ping`, media and items below the mounts, the routes of the replaced backend, and
+/// pages for everything else.
 package struct DataDispatcher: RequestDispatcher {
     private let sources: SourceTable
-    private let objects: ObjectTable
-    private let cache: ChunkStore?
-    private let response: MediaResponse
+    private let media: MediaRoutes
+    private let items: ItemRoutes
+    private let oldRoutes: OldRoutes?
     private let pages: PageRouter
     private let pageDeadline: Duration
-    private let meter: SourceMeter?
 
     /// - Parameters:
     ///   - cache: `nil` if nothing is cached.
     ///   - pageDeadline: the first-byte deadline of what belongs to no source.
+    ///   - gate: who may bring in items.
+    ///   - hasOldRoutes: whether the routes of the replaced backend are there.
     package init(
         sources: SourceTable,
         objects: ObjectTable,
@@ -22,25 +24,40 @@ package struct DataDispatcher: RequestDispatcher {
         response: MediaResponse,
         pages: PageRouter,
         pageDeadline: Duration,
-        meter: SourceMeter? = nil
+        meter: SourceMeter? = nil,
+        gate: ItemGate = ItemGate(),
+        hasOldRoutes: Bool = false
     ) {
         self.sources = sources
-        self.objects = objects
-        self.cache = cache
-        self.response = response
         self.pages = pages
         self.pageDeadline = pageDeadline
-        self.meter = meter
+        media = MediaRoutes(objects: objects, cache: cache, response: response, pages: pages, meter: meter)
+        items = ItemRoutes(media: media, pages: pages, gate: gate)
+        oldRoutes = hasOldRoutes ? OldRoutes(sources: sources, media: media, gate: gate, deadline: pageDeadline) : nil
     }
 
     package func dispatch(_ request: GatewayRequest) -> Dispatch {
-        if request.head.method == .options {
-            return .answer(CrossOrigin.preflight(request.head.fields), body: nil, route: .preflight, source: "")
-        }
         let path = request.path
+        switch request.head.method {
+        case .get, .head:
+            break
+        case .options:
+            let head = CrossOrigin.preflight(request.head.fields, methods: methods(of: path))
+            return .answer(head, body: nil, route: .preflight, source: "")
+        case .other(let method):
+            let methods = methods(of: path)
+            guard methods.contains(method) else {
+                return .refuse(.methodNotAllowed(method, allowed: methods), route: .refused, source: "")
+            }
+        }
         if path == "/ping" { return .answer(Self.pong, body: Self.pongBody, route: .ping, source: "") }
-        if path == "/" { return .run(page(.page, source: "", deadline: pageDeadline)) }
-        guard let (entry, rest) = sources.resolve(path) else {
+        let found = sources.resolve(path)
+        if path == "/", request.head.method != .other("POST") {
+            return .run(page(.page, source: "", deadline: pageDeadline))
+        }
+        // No mount is where an old route is, but the root is around them all.
+        if found?.entry.mount.isEmpty != false, let dispatch = oldRoutes?.dispatch(request) { return dispatch }
+        guard let (entry, rest) = found else {
             return .refuse(.notFound, route: .page, source: "")
         }
         switch entry.state {
@@ -54,6 +71,13 @@ package struct DataDispatcher: RequestDispatcher {
         case .enabled(let source):
             return dispatch(request, rest: rest, to: source, of: entry)
         }
+    }
+
+    private func methods(of path: Substring) -> [String] {
+        let found = sources.resolve(path)
+        if found?.entry.mount.isEmpty != false, let methods = oldRoutes?.methods(of: path) { return methods }
+        let takesItems = found.map { $0.entry.items != nil && $0.rest == "/" } ?? false
+        return takesItems ? ["GET", "HEAD", "POST", "OPTIONS"] : ["GET", "HEAD", "OPTIONS"]
     }
 
     private func dispatch(
@@ -74,32 +98,18 @@ package struct DataDispatcher: RequestDispatcher {
             return .refuse(problem, route: .media, source: entry.name)
         }
         let query = QueryFlags(request.query)
-        if path.isDirectory || query.asksForPage {
+        let isPage = path.isDirectory || query.asksForPage
+        let delivery = media.delivery(of: path, in: source, entry, isDownload: query.isDownload)
+        if !isPage, let answer = delivery.answerFromTable(request) { return answer }
+        if let source = entry.items,
+            let answer = items.dispatch(request, delivery, isPage: isPage, to: source)
+        {
+            return answer
+        }
+        if isPage {
             return .run(page(.listing, source: entry.name, deadline: entry.firstByteDeadline))
         }
-        let delivery = MediaDelivery(
-            entry: entry,
-            source: source,
-            path: path,
-            isDownload: query.isDownload,
-            objects: objects,
-            cache: entry.isCached ? cache : nil,
-            response: response,
-            meter: meter
-        )
-        return delivery.answerFromTable(request) ?? .run(media(delivery, entry))
-    }
-
-    private func media(_ delivery: MediaDelivery, _ entry: SourceTable.Entry) -> Dispatch.Operation {
-        Dispatch.Operation(route: .media, source: entry.name, firstByteDeadline: entry.firstByteDeadline) { exchange in
-            do {
-                try await delivery.run(exchange)
-            } catch let error as SourceError where error.code == .notFound {
-                // A directory without its slash, or a subtitle that has to be converted.
-                guard entry.listing != nil, try await !exchange.isStarted else { throw error }
-                try await pages.respondInPlaceOfMissing(delivery.path, of: entry, error: error, to: exchange)
-            }
-        }
+        return .run(media.operation(delivery))
     }
 
     private func page(_ route: Route, source: String, deadline: Duration) -> Dispatch.Operation {
@@ -137,6 +147,7 @@ extension MediaDelivery {
                 return nil
             }
             let outcome = CacheOutcome(range, of: cached, in: cache)
+            let lease = source.lease(path)
             return .direct(
                 DirectAnswer(
                     head: isDownload
@@ -144,11 +155,13 @@ extension MediaDelivery {
                         : response.head(plan, known.fields, outcome),
                     body: CachedBody(cache, cached, upTo: range.upperBound),
                     range: range,
-                    lease: source.lease(path),
+                    lease: lease,
                     route: .media,
                     source: entry.name,
                     firstByteDeadline: entry.firstByteDeadline,
-                    rest: { exchange, position in try await resume(exchange, cached, position..<range.upperBound) }
+                    rest: { exchange, position in
+                        try await resume(exchange, cached, position..<range.upperBound, lease)
+                    }
                 )
             )
         case .unknownLength:

@@ -86,7 +86,15 @@ private struct LandingPages: Sendable {
                 }
             }
             let mount = MountAddress(entry.mount)
-            shown.append(LandingPage.Source(name: entry.name, kind: entry.kind, mount: mount, state: state))
+            shown.append(
+                LandingPage.Source(
+                    name: entry.name,
+                    kind: entry.kind,
+                    mount: mount,
+                    state: state,
+                    takesMagnets: entry.items.map { $0.addPolicy.who != .admin } ?? false
+                )
+            )
         }
         let landing = LandingPage(
             sources: shown.sorted { $0.name < $1.name },
@@ -94,7 +102,7 @@ private struct LandingPages: Sendable {
             facts: facts(),
             pluginDirectory: pluginsDirectory
         )
-        return Response(page: landing.page())
+        return Response(PageAnswer(landing.page()))
     }
 
     private func state(of entry: SourceTable.Entry) -> LandingPage.Source.State {
@@ -134,9 +142,12 @@ private struct MountPages: Sendable {
         _ request: GatewayRequest
     ) throws -> Response {
         switch format {
-        case .page: Response(page: listing.page())
-        case .json: Response(json: listing.json())
-        case .playlist: try Response(playlist: listing.playlist(base: base(of: request)), for: listing.path)
+        case .page: Response(PageAnswer(listing.page()))
+        case .json: Response(PageAnswer(json: listing.json()))
+        case .playlist:
+            try Response(
+                PageAnswer(listing.playlist(base: BaseURL(of: request)), name: Playlist.name(for: listing.path))
+            )
         }
     }
 
@@ -151,22 +162,17 @@ private struct MountPages: Sendable {
         }
         if format == .playlist {
             let item = Playlist.Item(item.path, mount: listing.mount, subtitles: item.subtitles)
-            return try Response(playlist: Playlist([item], base: base(of: request)), for: path)
+            return try Response(
+                PageAnswer(Playlist([item], base: BaseURL(of: request)), name: Playlist.name(for: path))
+            )
         }
         guard let player = listing.player(for: name) else { throw RequestProblem.notFound }
-        return Response(page: player.page())
-    }
-
-    private func base(of request: GatewayRequest) throws -> BaseURL {
-        guard let host = request.head.fields[.host], let base = BaseURL(.http, authority: host) else {
-            throw RequestProblem(400, .badHost, "a playlist needs whole URLs, and the request has no Host field")
-        }
-        return base
+        return Response(PageAnswer(player.page()))
     }
 }
 
 /// How a client wants to read a page.
-private enum PageFormat {
+enum PageFormat {
     case page
     case json
     case playlist
@@ -200,28 +206,11 @@ extension Response {
         self.init(status: .permanentRedirect, headers: [.location: path + query])
     }
 
-    fileprivate init(page: Page) {
-        var headers: HTTPFields = [.contentType: Page.contentType, .cacheControl: "no-store"]
-        headers[.contentSecurityPolicy] = Page.contentSecurityPolicy
-        headers[.xContentTypeOptions] = "nosniff"
-        headers[.vary] = "Accept"
-        self.init(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: page.markup)))
-    }
-
-    fileprivate init(json: [UInt8]) {
-        let headers: HTTPFields = [
-            .contentType: JSONBody.mediaType, .cacheControl: "no-store", .vary: "Accept",
-        ]
-        self.init(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: json)))
-    }
-
-    fileprivate init(playlist: Playlist, for path: MediaPath) {
-        var headers: HTTPFields = [.contentType: Playlist.mediaType, .cacheControl: "no-store"]
-        if let name = Playlist.name(for: path) {
-            // To be saved or given to a player: browsers that show it look for an HLS stream in it, and find none.
-            headers[.contentDisposition] = ContentDisposition(.attachment, name: name).value
+    fileprivate init(_ answer: PageAnswer) {
+        var headers = HTTPFields()
+        for (name, value) in answer.head.fields {
+            if let name = HTTPField.Name(name) { headers[name] = value }
         }
-        let body = ResponseBody(byteBuffer: ByteBuffer(string: playlist.text))
-        self.init(status: .ok, headers: headers, body: body)
+        self.init(status: .ok, headers: headers, body: ResponseBody(byteBuffer: answer.body))
     }
 }

@@ -147,8 +147,8 @@ extension ConnectionHandler {
         case let error as SourceError:
             switch error.code {
             // The access log has what strangers ask for in vain.
-            case .badPath, .notFound, .forbidden, .notReady: break
-            case .unavailable, .changed, .timedOut: log(error, of: transfer)
+            case .badPath, .badReference, .notFound, .forbidden, .refused, .busy, .notReady: break
+            case .unavailable, .changed, .timedOut, .overloaded: log(error, of: transfer)
             }
             return RequestProblem(error)
         default:

@@ -6,6 +6,9 @@ import NIOHTTP1
 extension ConnectionHandler {
     enum Decoded {
         case head(HTTPRequestHead)
+        /// Of a request that announced a body.
+        case body(ByteBuffer)
+        case bodyEnd
         case failure(RequestProblem)
     }
 
@@ -50,9 +53,16 @@ extension ConnectionHandler {
     }
 
     func decoded(_ part: HTTPServerRequestPart) {
-        // Bodies are not read: a request with one is answered, and then the connection ends.
-        guard case .head(let head) = part else { return }
-        enqueue(.head(head))
+        switch part {
+        case .head(let head):
+            decodesBody = head.announcesBody
+            enqueue(.head(head))
+        case .body(let bytes):
+            if decodesBody { enqueue(.body(bytes)) }
+        case .end:
+            if decodesBody { enqueue(.bodyEnd) }
+            decodesBody = false
+        }
     }
 
     func decodingFailed(_ error: any Error) {
@@ -78,6 +88,8 @@ extension ConnectionHandler {
         guard let next = decodedRequests.popFirst() else { return false }
         switch next {
         case .head(let head): handle(RequestHead(head), hasBody: head.announcesBody)
+        case .body(let bytes): received(bytes)
+        case .bodyEnd: bodyReceived()
         case .failure(let problem): refuseBytes(problem)
         }
         return true

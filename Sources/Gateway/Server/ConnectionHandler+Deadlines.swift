@@ -7,7 +7,7 @@ extension ConnectionHandler {
         let limits = services.limits
         switch state {
         case .awaitingHead(let headSince?):
-            return headSince + limits.head
+            return headSince + (upload == nil ? limits.head : limits.body)
         case .awaitingHead(nil):
             return stateSince + (services.isRunningShort ? limits.idleWhenShort : limits.idle)
         case .answering(let transfer):
@@ -69,7 +69,7 @@ extension ConnectionHandler {
         case .awaitingHead(nil), .lingering:
             closeNow()
         case .awaitingHead:
-            refuseBytes(RequestProblem(408, .requestTimedOut, "the request's head did not arrive in time"))
+            refuseBytes(RequestProblem(408, .requestTimedOut, "the request did not arrive in time"))
         case .answering(let transfer):
             switch transfer.phase {
             case .waitingForSource where isInputClosed: interrupt(.clientGone)

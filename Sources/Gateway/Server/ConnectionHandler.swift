@@ -38,6 +38,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// Since a head the scanner leaves to llhttp, everything goes there.
     var usesCodec = false
     var decodedRequests = Deque<Decoded>()
+    /// Whether the request that is being decoded announced a body.
+    var decodesBody = false
+    /// The request whose body is coming in; the state is then `awaitingHead`, since when the body began.
+    var upload: PendingUpload?
     var isInputClosed = false
     var isDraining = false
     private var isProcessing = false
@@ -221,11 +225,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
         let now = context.eventLoop.now
         (state, stateSince) = (.awaitingHead(headSince: nil), now)
         let stages = RequestStages(accepted: now.nanoseconds)
-        let isKeepAlive = head.isKeepAlive && !hasBody && !isDraining && (!isInputClosed || hasInput)
         let id = services.makeRequestID()
         let client = services.clientAddress(peer: client, forwardedFor: head.fields[.forwardedFor])
         let target: String
-        switch RequestGate.admit(head, allowsChanges: services.plane == .admin) {
+        switch RequestGate.admit(head, allowsChanges: true) {
         case .success(let originForm):
             target = originForm
         case .failure(let problem):
@@ -233,7 +236,20 @@ final class ConnectionHandler: ChannelDuplexHandler {
             return
         }
         let request = GatewayRequest(head: head, target: target, id: id, client: client)
-        switch dispatcher.dispatch(request) {
+        let dispatch = dispatcher.dispatch(request)
+        if case .upload(let upload) = dispatch, hasBody {
+            receive(upload, of: request, stages: stages)
+        } else {
+            // A body that nobody reads is in the way of the next request.
+            answer(dispatch, to: request, mayContinue: !hasBody, stages: stages)
+        }
+    }
+
+    /// - Parameter mayContinue: whether another request may follow on the connection, as far as this one goes.
+    func answer(_ dispatch: Dispatch, to request: GatewayRequest, mayContinue: Bool, stages: RequestStages) {
+        let isKeepAlive =
+            request.head.isKeepAlive && mayContinue && !isDraining && (!isInputClosed || hasInput)
+        switch dispatch {
         case .answer(let answer, let body, let route, let source):
             send(
                 answer,
@@ -275,6 +291,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
             transfer.begin(answer)
             continueDirect(transferID: transfer.id)
             rearm()
+        case .upload(let upload):
+            answer(upload.decide(ByteBuffer()), to: request, mayContinue: mayContinue, stages: stages)
         }
     }
 
@@ -399,6 +417,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if case .answering = state { interrupt(.clientGone) }
         state = .closed
         inbound = ByteBuffer()
+        upload = nil
         timer.cancel()
     }
 

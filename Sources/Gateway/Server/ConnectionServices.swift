@@ -9,6 +9,8 @@ package final class ConnectionServices: Sendable {
     package struct Limits: Sendable {
         /// For a whole head, from its first byte.
         package var head = TimeAmount.seconds(20)
+        /// For the body of a request that has one, from the end of its head.
+        package var body = TimeAmount.seconds(60)
         /// For a connection between requests.
         package var idle = TimeAmount.seconds(75)
         package var idleWhenShort = TimeAmount.seconds(5)
@@ -159,14 +161,19 @@ package enum CrossOrigin {
         """
 
     /// The answer to a preflight request.
-    static func preflight(_ fields: KnownFields) -> ResponseHead {
+    ///
+    /// - Parameter methods: of the path. Naming one here allows nobody anything: who may change something is decided when
+    ///   the request itself comes.
+    static func preflight(_ fields: KnownFields, methods: [String] = ["GET", "HEAD", "OPTIONS"]) -> ResponseHead {
+        let methods = methods.joined(separator: ", ")
         var head = ResponseHead(status: 204, framing: .none)
-        head.add("Allow", "GET, HEAD, OPTIONS")
+        head.add("Allow", methods)
         if fields[.accessControlRequestMethod] != nil {
-            head.add("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+            head.add("Access-Control-Allow-Methods", methods)
             head.add(
                 "Access-Control-Allow-Headers",
-                "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Authorization"
+                "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Authorization, "
+                    + "Content-Type"
             )
             head.add("Access-Control-Max-Age", "86400")
         }

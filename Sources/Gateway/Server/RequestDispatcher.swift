@@ -51,6 +51,8 @@ package enum Route: String, Sendable, CaseIterable {
     case health
     case metrics
     case admin
+    /// Adding and describing items.
+    case item
     /// Refused before it had a route.
     case refused
 
@@ -65,7 +67,8 @@ package enum Route: String, Sendable, CaseIterable {
         case .health: 5
         case .metrics: 6
         case .admin: 7
-        case .refused: 8
+        case .item: 8
+        case .refused: 9
         }
     }
 }
@@ -78,6 +81,8 @@ package enum Dispatch: Sendable {
     case run(Operation)
     /// An answer whose bytes are at hand, or at least the first of them.
     case direct(DirectAnswer)
+    /// The request's body has to be read first.
+    case upload(Upload)
 
     package struct Operation: Sendable {
         package let route: Route
@@ -101,6 +106,28 @@ package enum Dispatch: Sendable {
             self.firstByteDeadline = firstByteDeadline
             self.body = body
         }
+    }
+}
+
+/// A request whose body is part of what it asks.
+package struct Upload: Sendable {
+    package let route: Route
+    package let source: String
+    /// The most bytes the body may have.
+    package let limit: Int
+    /// Decides, as ``RequestDispatcher/dispatch(_:)`` does, once all of the body is there; never another upload.
+    package let decide: @Sendable (ByteBuffer) -> Dispatch
+
+    package init(
+        route: Route,
+        source: String,
+        limit: Int,
+        decide: @escaping @Sendable (ByteBuffer) -> Dispatch
+    ) {
+        self.route = route
+        self.source = source
+        self.limit = limit
+        self.decide = decide
     }
 }
 

@@ -105,6 +105,8 @@ package enum KnownField: String, Sendable, CaseIterable {
     case accessControlRequestPrivateNetwork = "access-control-request-private-network"
     case authorization
     case connection
+    case contentLength = "content-length"
+    case contentType = "content-type"
     case expect
     case forwardedFor = "x-forwarded-for"
     case host
@@ -113,7 +115,9 @@ package enum KnownField: String, Sendable, CaseIterable {
     case ifNoneMatch = "if-none-match"
     case ifRange = "if-range"
     case ifUnmodifiedSince = "if-unmodified-since"
+    case origin
     case range
+    case secFetchSite = "sec-fetch-site"
     case transferEncoding = "transfer-encoding"
     case userAgent = "user-agent"
 

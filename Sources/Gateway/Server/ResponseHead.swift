@@ -104,6 +104,7 @@ private enum StatusLine {
     static func text(_ status: Int) -> String {
         switch status {
         case 200: "200 OK"
+        case 201: "201 Created"
         case 204: "204 No Content"
         case 206: "206 Partial Content"
         case 301: "301 Moved Permanently"
@@ -120,9 +121,11 @@ private enum StatusLine {
         case 412: "412 Precondition Failed"
         case 413: "413 Content Too Large"
         case 414: "414 URI Too Long"
+        case 415: "415 Unsupported Media Type"
         case 416: "416 Range Not Satisfiable"
         case 417: "417 Expectation Failed"
         case 421: "421 Misdirected Request"
+        case 422: "422 Unprocessable Content"
         case 429: "429 Too Many Requests"
         case 431: "431 Request Header Fields Too Large"
         case 500: "500 Internal Server Error"

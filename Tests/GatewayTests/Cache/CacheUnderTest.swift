@@ -98,6 +98,25 @@ struct CacheUnderTest: Sendable {
             readiness: { nil },
             logger: .silent
         )
+        try await Self.serve(dispatcher, registry, at: address) { port in
+            let result: Result<Void, any Error>
+            do {
+                result = .success(try await body(AdminUnderTest(port: port, routes: routes)))
+            } catch {
+                result = .failure(error)
+            }
+            await routes.stop()
+            try result.get()
+        }
+    }
+
+    /// Serves an admin plane while `body` runs.
+    static func serve(
+        _ dispatcher: AdminDispatcher,
+        _ registry: PrometheusRegistry,
+        at address: ListenAddress = .tcp(host: "127.0.0.1", port: 0),
+        _ body: @Sendable (_ port: Int) async throws -> Void
+    ) async throws {
         let port = Observed<Int?>(nil)
         let drain = DrainClock(patience: .seconds(20))
         let listener = Listener(
@@ -121,10 +140,9 @@ struct CacheUnderTest: Sendable {
         let group = ServiceGroup(services: [listener], logger: .silent)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
-            let admin = AdminUnderTest(port: try await port.until { $0 != nil } ?? 0, routes: routes)
+            let port = try await port.until { $0 != nil } ?? 0
             let result: Result<Void, any Error>
-            do { result = .success(try await body(admin)) } catch { result = .failure(error) }
-            await routes.stop()
+            do { result = .success(try await body(port)) } catch { result = .failure(error) }
             drain.hurry()
             await group.triggerGracefulShutdown()
             try await tasks.waitForAll()

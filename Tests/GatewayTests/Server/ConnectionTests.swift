@@ -267,7 +267,8 @@ import Testing
     func failsAtFirst() async throws {
         let failures: [(SourceError.Code, Int)] = [
             (.badPath, 400), (.notFound, 404), (.forbidden, 403), (.notReady, 503), (.unavailable, 502),
-            (.changed, 502), (.timedOut, 504),
+            (.changed, 502), (.timedOut, 504), (.badReference, 400), (.refused, 422), (.busy, 409),
+            (.overloaded, 503),
         ]
         let source = try Self.source {
             for (code, _) in failures {

@@ -84,10 +84,13 @@ final class RawClient: Sendable {
         _ path: String,
         method: String = "GET",
         fields: [String] = [],
-        version: String = "1.1"
+        version: String = "1.1",
+        host: String = "gateway.test",
+        body: [UInt8]? = nil
     ) async throws -> Answer {
-        let lines = ["\(method) \(path) HTTP/\(version)", "Host: gateway.test"] + fields + ["", ""]
-        try await send(lines.joined(separator: "\r\n"))
+        let length = body.map { ["Content-Length: \($0.count)"] } ?? []
+        let lines = ["\(method) \(path) HTTP/\(version)", "Host: \(host)"] + fields + length + ["", ""]
+        try await send(bytes: Array(lines.joined(separator: "\r\n").utf8) + (body ?? []))
         return try await answer(isHead: method == "HEAD")
     }
 

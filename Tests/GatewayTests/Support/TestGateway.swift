@@ -38,9 +38,13 @@ struct TestGateway: Sendable {
         var cache: ChunkStore?
         /// Besides the sources given: one that is off.
         var disabled: String?
+        /// Of the source given.
+        var mount = "/media"
+        var gate = ItemGate()
+        var hasOldRoutes = false
     }
 
-    /// Serves `source` at `/media` while `body` runs. `body` may stop the gateway itself.
+    /// Serves `source` while `body` runs. `body` may stop the gateway itself.
     static func with(
         _ source: any MediaSource = SyntheticSource(),
         _ options: Options = Options(),
@@ -53,7 +57,7 @@ struct TestGateway: Sendable {
             SourceTable.Entry(
                 name: "media",
                 kind: "synthetic",
-                mount: "/media",
+                mount: options.mount,
                 firstByteDeadline: options.firstByteDeadline,
                 state: .enabled(source),
                 epoch: 0
@@ -92,7 +96,9 @@ struct TestGateway: Sendable {
             cache: options.cache,
             response: MediaResponse(node: "test"),
             pages: PageRouter(sources: table, facts: { [] }, pluginsDirectory: "plugins.d", logger: logger),
-            pageDeadline: options.firstByteDeadline
+            pageDeadline: options.firstByteDeadline,
+            gate: options.gate,
+            hasOldRoutes: options.hasOldRoutes
         )
         let port = Observed<Int?>(nil)
         let drain = DrainClock(patience: options.drainDeadline)

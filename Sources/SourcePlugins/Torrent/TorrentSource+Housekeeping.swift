@@ -1,0 +1,137 @@
+import CLibtorrent
+import Logging
+import Synchronization
+
+extension TorrentSource {
+    /// Looks after the torrents once a second until it is cancelled.
+    func keepHouse() async {
+        await findFiles()
+        var seconds = 0
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(1))
+            seconds += 1
+            await housekeeping(savesResume: seconds % 60 == 0)
+        }
+    }
+
+    /// One round: figures, idle torrents, space, torrents that ran out of it.
+    package func housekeeping(savesResume: Bool = false) async {
+        let torrents = state.withLock { $0.loaded }
+        metrics.show(torrents, stored: max(catalogue.knownCount - torrents.count, 0))
+        if !torrents.isEmpty, let session = try? await session() {
+            session.postFigures()
+            adjustUpload(session, torrents)
+        }
+        unloadIdle(torrents)
+        await keepWithinSpace()
+        for torrent in state.withLock({ $0.loaded }) {
+            if torrent.isStalled { torrent.goOn() }
+            if savesResume { await saveResume(torrent, onlyIfModified: true) }
+        }
+    }
+
+    private func unloadIdle(_ torrents: [LoadedTorrent]) {
+        let limit = now() - settings.idleAfter
+        for torrent in torrents where torrent.leases == 0 && torrent.lastUse <= limit {
+            guard leave(torrent, deletesFiles: settings.keep == .delete) != nil else { continue }
+            metrics.countIdle()
+            context.logger.info("torrent idle", metadata: ["torrent": "\(torrent.id)"])
+        }
+    }
+
+    /// Peers are sent nothing while nobody reads, if that is wanted.
+    private func adjustUpload(_ session: TorrentSession, _ torrents: [LoadedTorrent]) {
+        guard settings.upload == .whileReading else { return }
+        let wants = torrents.contains { $0.leases > 0 }
+        let changes = state.withLock { state in
+            defer { state.isUploading = wants }
+            return state.isUploading != wants
+        }
+        if changes { session.setUploading(wants) }
+    }
+
+    // MARK: - Space
+
+    /// Counts what earlier runs left on the disk, and deletes what nobody knows any more.
+    private func findFiles() async {
+        let directory = settings.stateDirectory
+        let found = try? await context.blockingPool.call { Directory.sizes(in: directory) }
+        for (name, bytes) in found ?? [:] {
+            guard let id = ItemID(name) else { continue }
+            if catalogue.isKnown(id) {
+                let lastUse = catalogue.files[id]?.lastUse ?? 0
+                try? await catalogue.setFiles(id, TorrentCatalogue.Files(bytes: bytes, lastUse: lastUse))
+            } else {
+                await deleteUnused(id)
+            }
+        }
+    }
+
+    /// Deletes files until what is left is within the space: of torrents that are not loaded, the longest unused first;
+    /// then of loaded ones that nobody uses; and if that is not enough, the largest of those in use begins anew. A torrent
+    /// for which the disk is too small makes room in the same order.
+    private func keepWithinSpace() async {
+        guard settings.keep != .keep else { return }
+        // Room for what is on its way.
+        let limit = settings.space - min(settings.space / 8, 64 << 20)
+        var isDiskFull = state.withLock { $0.loaded }.contains { $0.isStalled }
+        for (id, _) in stored.sorted(by: { $0.value.lastUse < $1.value.lastUse }) where used > limit || isDiskFull {
+            await deleteUnused(id)
+            isDiskFull = false
+        }
+        while used > limit, let idlest = idlest(), let flight = leave(idlest, deletesFiles: true) {
+            try? await flight.value()
+        }
+        guard used > limit, let largest = state.withLock({ $0.loaded }).max(by: { $0.bytesOnDisk < $1.bytesOnDisk })
+        else { return }
+        await startOver(largest)
+    }
+
+    /// What torrents have on the disk with which nothing is under way.
+    private var stored: [ItemID: TorrentCatalogue.Files] {
+        let busy = state.withLock { Set($0.activities.keys) }
+        return catalogue.files.filter { !busy.contains($0.key) && $0.value.bytes > 0 }
+    }
+
+    /// Bytes of files of torrents.
+    var used: Int64 {
+        let loaded = state.withLock { $0.loaded }.reduce(0) { $0 + $1.bytesOnDisk }
+        return stored.values.reduce(loaded) { $0 + $1.bytes }
+    }
+
+    /// Deletes the files of a torrent with which nothing is under way.
+    private func deleteUnused(_ id: ItemID) async {
+        let flight = state.withLock { state -> Flight<Void>? in
+            guard state.activities[id] == nil else { return nil }
+            let flight = Flight { [self] in
+                await deleteFiles(of: id)
+                settle(id, nil)
+            }
+            state.activities[id] = .leaving(flight)
+            return flight
+        }
+        guard let flight else { return }
+        try? await flight.value()
+        context.logger.info("files of a torrent deleted for space", metadata: ["torrent": "\(id)"])
+    }
+
+    /// A torrent that is larger than the space plays on: what was read is in the hands of its readers, or in the cache.
+    private func startOver(_ torrent: LoadedTorrent) async {
+        guard let stored = try? await catalogue.torrent(torrent.id) else { return }
+        context.logger.info("torrent begins anew for want of space", metadata: ["torrent": "\(torrent.id)"])
+        await withDeadline(.seconds(10)) { [self] in
+            // Peers that it has been connected to for some seconds are in the resume data.
+            let resumeData = try await torrent.resumeData(onlyIfModified: false)
+            try await catalogue.setResumeData(torrent.id, nil)
+            var description = description(of: stored, resumeData: resumeData)
+            description.peers = torrent.peers.map(clt_endpoint.init)
+            description.usesPeersOnly = true
+            do {
+                try await torrent.startOver(description)
+            } catch {
+                torrent.fail(SourceError(.unavailable, "the torrent could not begin anew", cause: error))
+                throw error
+            }
+        }
+    }
+}

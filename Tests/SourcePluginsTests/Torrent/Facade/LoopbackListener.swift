@@ -1,0 +1,48 @@
+import Dispatch
+import Foundation
+
+/// A listening socket on 127.0.0.`last` that takes no connection by itself.
+final class LoopbackListener: Sendable {
+    let port: UInt16
+    private let descriptor: Int32
+
+    init(last: UInt8 = 1) throws {
+        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        descriptor = socket
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = (0x7F00_0000 | UInt32(last)).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isListening = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(socket, $0, length) == 0 && listen(socket, 16) == 0
+                    && getsockname(socket, $0, &length) == 0
+            }
+        }
+        port = UInt16(bigEndian: address.sin_port)
+        guard isListening else { throw POSIXError(POSIXError.Code(rawValue: errno) ?? .EIO) }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Whether a connection waits to be taken.
+    var hasConnection: Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&entry, 1, 0) == 1
+    }
+
+    /// Takes a connection, reads what comes first, answers and ends it.
+    func answerOnce(_ answer: [UInt8]) async throws {
+        let listener = descriptor
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                let connection = accept(listener, nil, nil)
+                var request = [UInt8](repeating: 0, count: 4096)
+                _ = recv(connection, &request, request.count, 0)
+                _ = send(connection, answer, answer.count, Int32(MSG_NOSIGNAL))
+                close(connection)
+                continuation.resume()
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import SourceContract
+import SourcePlugins
+import Testing
+
+@Suite(.enabled(if: Seeder.isAvailable, "needs python3-libtorrent"), .timeLimit(.minutes(2)))
+struct TorrentReadingTests {
+    @Test(
+        "a film of a swarm is the seeder's, byte for byte",
+        arguments: [
+            ("hybrid", 262_144), ("hybrid", 65_536), ("v1", 65_536), ("v1", 4_194_304), ("v1", 100_000), ("v2", 65_536),
+        ]
+    )
+    func whole(version: String, pieceSize: Int) async throws {
+        let seeder = try await Seeder(
+            "--file",
+            "film.mkv:9000001",
+            "--file",
+            "extra/empty.txt:0",
+            "--file",
+            "extra/film.srt:4321",
+            "--name",
+            "Film",
+            "--version",
+            version,
+            "--piece-size",
+            "\(pieceSize)"
+        )
+        let content = try seeder.content()
+        try await withTorrents { torrents in
+            let item = try await torrents.add(seeder.torrent.magnet)
+            #expect(item.name == "Film")
+            #expect(Set(item.files.map(\.size)) == [9_000_001, 0, 4321])
+            for file in item.files {
+                let seeded = try #require(
+                    seeder.torrent.files.first {
+                        $0.path == "\(file.path)".split(separator: "/").dropFirst().joined(separator: "/")
+                    }
+                )
+                let expected = content[Int(seeded.offset)..<Int(seeded.offset + seeded.size)]
+                #expect(try await torrents.bytes(file) == Array(expected))
+            }
+        }
+        withExtendedLifetime(seeder) {}
+    }
+
+    @Test("parts are right wherever they begin, by several readers at once", arguments: [65_536, 2_097_152])
+    func parts(pieceSize: Int) async throws {
+        let seeder = try await Seeder("--file", "film.mp4:12000000", "--piece-size", "\(pieceSize)")
+        let content = try seeder.content()
+        try await withTorrents { torrents in
+            let item = try await torrents.add(seeder.torrent.magnet)
+            let file = try #require(item.files.first)
+            try await withThrowingTaskGroup(of: Bool.self) { tasks in
+                for index in 0..<8 {
+                    tasks.addTask {
+                        var random = SplitMix64(seed: UInt64(index))
+                        for _ in 0..<6 {
+                            let start = Int64.random(in: 0..<file.size, using: &random)
+                            let end = min(start + Int64.random(in: 1...900_000, using: &random), file.size)
+                            guard try await torrents.bytes(file, start..<end) == Array(content[Int(start)..<Int(end)])
+                            else { return false }
+                        }
+                        return true
+                    }
+                }
+                for try await isRight in tasks { #expect(isRight) }
+            }
+        }
+        withExtendedLifetime(seeder) {}
+    }
+
+    @Test("a reader that leaves in the middle takes back what it wanted")
+    func leaving() async throws {
+        let seeder = try await Seeder("--file", "film.mp4:40000000", "--rate", "2000000")
+        try await withTorrents { torrents in
+            let item = try await torrents.add(seeder.torrent.magnet)
+            let file = try #require(item.files.first)
+            let task = Task {
+                let stream = try await torrents.open(file).read(0..<file.size)
+                _ = try await stream.next()
+                while try await stream.next() != nil {}
+            }
+            while try #require(await torrents.source.status(item.id)).doneBytes < 1_000_000 {
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+            while try #require(await torrents.source.status(item.id)).readers > 0 {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+        }
+        withExtendedLifetime(seeder) {}
+    }
+
+    @Test("a seeder of bad blocks does not get one of them through, while another is honest")
+    func badBlocks() async throws {
+        let honest = try await Seeder("--file", "film.mp4:3000000", "--seed", "7")
+        let bad = try await Seeder(
+            "--file",
+            "film.mp4:3000000",
+            "--seed",
+            "7",
+            "--bad-blocks",
+            "0,5,11,40",
+            "--address",
+            "127.0.0.2"
+        )
+        let content = try honest.content()
+        try await withTorrents { torrents in
+            let link = honest.torrent.magnet + "&x.pe=127.0.0.2:\(bad.torrent.port)"
+            let item = try await torrents.add(link)
+            #expect(try await torrents.bytes(try #require(item.files.first)) == content)
+        }
+        withExtendedLifetime(honest) {}
+        withExtendedLifetime(bad) {}
+    }
+
+}
