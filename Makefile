@@ -1,6 +1,6 @@
 # What each target does is said by `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint format acceptance bench
+.PHONY: help setup build run test check lint format acceptance bench bench-torrent demo-torrent
 
 # One configuration for running and testing, so that one build serves both: the tests need no testable imports, which
 # would compile everything a second time.
@@ -11,7 +11,7 @@ CONFIG ?= config.toml
 SWIFT_FOLDERS := Package.swift Sources Tests
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs the packages the build needs, or says which
 	@scripts/setup.sh
@@ -41,3 +41,10 @@ acceptance: build ## Every promise at full counts, with PASS or FAIL and the fig
 bench: build ## CPU and memory beside nginx, and cached ranges beside five servers
 	python3 Benchmarks/bench.py
 	python3 Benchmarks/hot.py
+
+demo-torrent: build ## Plays from a swarm on this machine, ends the swarm, plays again: nothing comes from peers
+	python3 scripts/demo-torrent.py
+
+bench-torrent: build ## Torrents beside bare libtorrent on the same swarms, and the metadata phase of the load report
+	python3 Benchmarks/torrent.py
+	python3 Benchmarks/load_report.py
