@@ -10,7 +10,8 @@ extension TorrentSource {
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
             seconds += 1
-            await housekeeping(savesResume: seconds % 60 == 0)
+            // What was fetched since is fetched or looked at again after a kill.
+            await housekeeping(savesResume: seconds % 10 == 0)
         }
     }
 
