@@ -161,7 +161,8 @@ final class TorrentRead: Sendable {
         if let open = state.withLock({ $0.open }), open.settledPiece == piece { return open }
         var file = try state.withLock { $0.open } ?? OpenFile(number: number, descriptor: descriptor(number))
         state.withLock { $0.open = file }
-        // libtorrent says that a piece is right some moments before all of it is in the file.
+        // libtorrent says that a piece is right some moments before all of it is in the file, and has no event for that: it is
+        // asked again, on a thread of the pool, which may wait. Half a second at most.
         for _ in 0..<1000 where torrent.failure == nil {
             if torrent.session.isOnDisk(piece, number: number) {
                 file.settledPiece = piece
