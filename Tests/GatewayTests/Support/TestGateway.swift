@@ -28,8 +28,15 @@ struct TestGateway: Sendable {
         while !registry.page().contains(line), !Task.isCancelled { await Task.yield() }
     }
 
-    struct Options: Sendable {
+    /// Hundreds of tests share two threads: a second of silence says nothing here.
+    private static let patientLimits = {
         var limits = ConnectionServices.Limits()
+        limits.goneClient = .seconds(60)
+        return limits
+    }()
+
+    struct Options: Sendable {
+        var limits = patientLimits
         var firstByteDeadline = Duration.seconds(20)
         var drainDeadline = Duration.seconds(20)
         var connectionLimit = 1000
