@@ -23,7 +23,7 @@ import libtorrent as lt
 SETTINGS = {
     "listen_interfaces": "127.0.0.1:0", "allow_multiple_connections_per_ip": True,
     "close_redundant_connections": False, "tick_interval": 100, "initial_picker_threshold": 0,
-    "whole_pieces_threshold": 0, "request_queue_time": 2, "min_reconnect_time": 10, "piece_timeout": 10,
+    "whole_pieces_threshold": 0, "request_queue_time": 1, "min_reconnect_time": 10, "piece_timeout": 10,
     "request_timeout": 15, "peer_connect_timeout": 7, "handshake_timeout": 7, "connection_speed": 60,
     "torrent_connect_boost": 50, "smooth_connects": False, "connections_limit": 400, "enable_outgoing_utp": False,
     "enable_incoming_utp": False, "mixed_mode_algorithm": 0, "stop_tracker_timeout": 1, "enable_dht": False,
@@ -35,7 +35,9 @@ SETTINGS = {
 MIB = 1 << 20
 FRONT_BYTES, FRONT_PIECES = 2 * MIB, (2, 8)
 SPACING = 250
-INITIAL_WINDOW, LARGEST_WINDOW, WINDOW_SECONDS, WINDOW_PRIORITY = 4 * MIB, 32 * MIB, 10, 4
+REACH = 8 * MIB
+FIRST_WINDOW, INITIAL_WINDOW, LARGEST_WINDOW, WINDOW_PRIORITY = 256 << 10, 4 * MIB, 32 * MIB, 4
+SWIFT_RATE, SWIFT_SPAN, SWIFT_MEMORY = 32 * MIB, 0.1, 0.2
 
 
 class Program:
@@ -43,6 +45,7 @@ class Program:
         self.session = self.torrent = self.info = None
         self.have = set()
         self.told = {}
+        self.span, self.swift_until = (0.0, 0), 0.0
 
     # Commands
 
@@ -70,7 +73,7 @@ class Program:
         length, count = self.info.piece_length(), self.info.num_pieces()
         piece = 0
         while piece < count:
-            self.want(piece * length, 0, None)
+            self.want(piece * length, 0)
             self.until(lambda: piece in self.have)
             while piece in self.have:
                 piece += 1
@@ -80,7 +83,7 @@ class Program:
         length = self.info.piece_length()
         start = position = piece * length
         began = time.monotonic()
-        self.want(position, start, rate)
+        self.want(position, start)
         self.until(lambda: piece in self.have)
         needed = time.monotonic() - began
         playing = time.monotonic()
@@ -90,21 +93,33 @@ class Program:
                 last += 1
             reach = start + (rate * (now - playing) if rate else 1 << 50)
             position = int(max(position, min(reach, last * length, self.info.total_size() - 1)))
-            self.want(position, start, rate)
+            self.want(position, start)
             self.take_alerts(20)
         return {"seek": needed}
 
     # How it reads
 
-    def want(self, position, start, rate):
+    def note_pace(self, count):
+        now = time.monotonic()
+        began, fetched = self.span
+        self.span = (began, fetched + count) if now - began < SWIFT_SPAN else (now, count)
+        if self.span[1] >= SWIFT_RATE * SWIFT_SPAN:
+            self.swift_until = now + SWIFT_MEMORY
+
+    def want(self, position, start):
         """Deadlines for the first missing pieces of the window, a priority for the others, and nothing for the rest."""
         length, count = self.info.piece_length(), self.info.num_pieces()
-        window = min(max(INITIAL_WINDOW + position - start, int(rate or 0) * WINDOW_SECONDS), LARGEST_WINDOW)
+        is_swift = time.monotonic() < self.swift_until
+        is_first = position == start and position // length not in self.have
+        window = LARGEST_WINDOW if is_swift else min(INITIAL_WINDOW + position - start, LARGEST_WINDOW)
+        if is_first:
+            window = min(window, max(FIRST_WINDOW, length - position % length))
         last = min((position + window - 1) // length + 1, count)
         missing = [piece for piece in range(position // length, last) if piece not in self.have]
-        front = missing[:min(max(-(-FRONT_BYTES // length), FRONT_PIECES[0]), FRONT_PIECES[1])]
+        front = [piece for piece in missing if piece * length <= position + max(REACH, length)]
+        front = front[:min(max(-(-FRONT_BYTES // length), FRONT_PIECES[0]), FRONT_PIECES[1])]
         wanted = {piece: WINDOW_PRIORITY for piece in missing} | {
-            piece: ("deadline", rank * SPACING) for rank, piece in enumerate(front)}
+            piece: 7 if is_swift and not is_first else ("deadline", rank * SPACING) for rank, piece in enumerate(front)}
         timed = [piece for piece, value in self.told.items() if isinstance(value, tuple) and piece not in self.have]
         abandoned = [piece for piece in timed if not isinstance(wanted.get(piece), tuple)]
         if abandoned and len(abandoned) == len(timed):
@@ -118,7 +133,7 @@ class Program:
         if priorities:
             self.torrent.prioritize_pieces(priorities)
         for piece in front:
-            if self.told.get(piece) != wanted[piece]:
+            if self.told.get(piece) != wanted[piece] and isinstance(wanted[piece], tuple):
                 self.torrent.set_piece_deadline(piece, wanted[piece][1])
         self.told = wanted
 
@@ -152,6 +167,7 @@ class Program:
                 self.info = alert.handle.torrent_file()
             elif isinstance(alert, lt.piece_finished_alert) and alert.handle == self.torrent:
                 self.have.add(alert.piece_index)
+                self.note_pace(self.info.piece_length())
 
 
 def main():

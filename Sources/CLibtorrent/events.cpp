@@ -113,14 +113,6 @@ void event_pump::take_of_session(lt::alert& alert) {
             for (const lt::torrent_status& status : as<lt::state_update_alert>(alert).status)
                 status_changed(status);
             return;
-        case lt::session_stats_alert::alert_type: {
-            const auto counters = as<lt::session_stats_alert>(alert).counters();
-            clt_event event{};
-            event.kind = CLT_EVENT_COUNTERS;
-            event.counters = counters.data();
-            event.counter_count = static_cast<size_t>(counters.size());
-            return emit(event);
-        }
         case lt::alerts_dropped_alert::alert_type: return dropped();
         default: return;
     }

@@ -4,7 +4,6 @@
 #include <libtorrent/ip_filter.hpp>
 #include <libtorrent/posix_disk_io.hpp>
 #include <libtorrent/session_params.hpp>
-#include <libtorrent/session_stats.hpp>
 #include <libtorrent/torrent_status.hpp>
 
 #include <cstring>
@@ -118,19 +117,4 @@ extern "C" clt_code clt_session_post_status(clt_session* session) noexcept {
         const std::lock_guard<std::mutex> lock{ session->mutex };
         open_session(*session).post_torrent_updates(lt::status_flags_t{});
     });
-}
-
-extern "C" clt_code clt_session_post_counters(clt_session* session) noexcept {
-    return guarded([&] {
-        const std::lock_guard<std::mutex> lock{ session->mutex };
-        open_session(*session).post_session_stats();
-    });
-}
-
-extern "C" int clt_counter_index(const char* name) noexcept {
-    try {
-        return name == nullptr ? -1 : lt::find_metric_idx(name);
-    } catch (...) {
-        return -1;
-    }
 }

@@ -145,18 +145,6 @@ extern "C" clt_code clt_resume_download(clt_session* session, uint64_t number) n
     });
 }
 
-extern "C" clt_code clt_set_limits(
-    clt_session* session, uint64_t number, int32_t max_connections, int32_t max_uploads, int32_t upload_rate,
-    int32_t download_rate) noexcept {
-    return guarded([&] {
-        const present_torrent torrent = find(*session, number);
-        torrent.handle.set_max_connections(max_connections);
-        torrent.handle.set_max_uploads(max_uploads);
-        torrent.handle.set_upload_limit(upload_rate);
-        torrent.handle.set_download_limit(download_rate);
-    });
-}
-
 extern "C" clt_code clt_connect_peer(clt_session* session, uint64_t number, const clt_endpoint* peer) noexcept {
     return guarded([&] {
         require(peer != nullptr);

@@ -7,6 +7,7 @@ What to seed:
     --file PATH:BYTES     a file, several times; parts of PATH are separated by "/". The same PATH may come twice.
     --name NAME           name of the torrent; without it one file stands alone and several are called "content"
     --content PATH        a folder whose files have the bytes, instead of made-up ones
+    --zeros               one file of zeros, which takes no room on the disk; with v1 and a single --file only
     --seed NUMBER         other numbers give other bytes; the same arguments always give the same torrent (default 1)
     --version v1|v2|hybrid
     --piece-size BYTES    v1 takes any; the others a power of two from 16384 on (default 65536)
@@ -24,6 +25,7 @@ How to seed:
 Several seeders of one torrent are several of these with the same content. When ready it prints one line of JSON: port,
 address, magnet (with this seeder as a peer), info_hash_v1, info_hash_v2 (hex or null), directory, torrent (path or
 null), piece_length, pieces, and files: path (below directory, as it stands on the disk), offset, size, is_pad.
+For each line that it then reads it prints one with a number: how many connections peers have made to it.
 """
 
 import argparse
@@ -47,6 +49,7 @@ def arguments():
     parser.add_argument("--file", action="append", default=[])
     parser.add_argument("--name")
     parser.add_argument("--content")
+    parser.add_argument("--zeros", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--version", choices=["v1", "v2", "hybrid"], default="v1")
     parser.add_argument("--piece-size", type=int, default=65536)
@@ -92,8 +95,19 @@ def v1_info(options):
     return info | {b"name": (options.name or "content").encode(), b"files": paths}
 
 
+def zeros_info(options):
+    (path, size), step = listed_files(options)[0], options.piece_size
+    count, rest = divmod(size, step)
+    pieces = hashlib.sha1(bytes(step)).digest() * count
+    if rest:
+        pieces += hashlib.sha1(bytes(rest)).digest()
+    return {b"name": path.encode(), b"length": size, b"piece length": step, b"pieces": pieces}
+
+
 def made_torrent(options, directory):
     """The .torrent as a dictionary."""
+    if options.zeros:
+        return {b"info": zeros_info(options)}
     if options.version == "v1":
         return {b"info": v1_info(options)}
     # In the order of the file tree, as write_content() finds them.
@@ -125,6 +139,10 @@ def relative(files, index):
 
 def write_content(options, info, directory):
     files = info.files()
+    if options.zeros:
+        write(os.path.join(directory, files.file_path(0)), b"")
+        os.truncate(os.path.join(directory, files.file_path(0)), files.file_size(0))
+        return
     place = 0
     for index in range(files.num_files()):
         if files.file_flags(index) & lt.file_storage.flag_pad_file:
@@ -154,7 +172,8 @@ def start(options, info, directory):
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
         "close_redundant_connections": False, "allow_multiple_connections_per_ip": True,
         "unchoke_slots_limit": -1, "upload_rate_limit": options.rate, "tick_interval": 100,
-        "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
+        "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification
+        | lt.alert.category_t.peer_notification,
     })
     # A limit holds for the addresses of this machine only in this class.
     if options.rate:
@@ -181,6 +200,13 @@ def wait_until_ready(session, torrent):
         port = session.listen_port()
         is_seeding = torrent.status().is_seeding
     return port
+
+
+def answer_questions(session):
+    connections = 0
+    for _ in sys.stdin.buffer:
+        connections += sum(isinstance(alert, lt.incoming_connection_alert) for alert in session.pop_alerts())
+        print(connections, flush=True)
 
 
 def magnet(options, info, port):
@@ -243,7 +269,7 @@ def main():
         session, handle = start(options, info, directory)
         port = wait_until_ready(session, handle)
         print(json.dumps(description(options, info, directory, port)), flush=True)
-        sys.stdin.buffer.read()
+        answer_questions(session)
     finally:
         if not options.directory:
             shutil.rmtree(directory, ignore_errors=True)

@@ -130,12 +130,6 @@ void clt_session_free(clt_session *session) CLT_NOEXCEPT;
 /** @brief Asks for a #CLT_EVENT_STATUS of every torrent whose status has changed since it was last asked. */
 clt_code clt_session_post_status(clt_session *session) CLT_NOEXCEPT;
 
-/** @brief Asks for a #CLT_EVENT_COUNTERS. */
-clt_code clt_session_post_counters(clt_session *session) CLT_NOEXCEPT;
-
-/** @brief The index in #CLT_EVENT_COUNTERS of one of libtorrent's metrics ("net.recv_bytes"); -1 if there is none. */
-int clt_counter_index(const char *name) CLT_NOEXCEPT;
-
 /* Events */
 
 typedef enum {
@@ -182,8 +176,6 @@ typedef enum {
     CLT_EVENT_TRACKER_ERROR,
     /** A peer was banned for bad pieces, or an address was blocked by the filter: `message`. */
     CLT_EVENT_PEER_REFUSED,
-    /** `counters`, `counter_count`. */
-    CLT_EVENT_COUNTERS,
     /** Events were lost because they were not taken fast enough, or for want of memory. Those of the kinds
      *  #CLT_EVENT_METADATA, #CLT_EVENT_CHECKED and #CLT_EVENT_PIECE_FINISHED come after this; others may be missing. */
     CLT_EVENT_DROPPED,
@@ -231,8 +223,6 @@ typedef struct {
     void *owner;
     clt_endpoint endpoint;
     clt_status status;
-    const int64_t *counters;
-    size_t counter_count;
 } clt_event;
 
 /** @brief Takes the events that there are and calls `handler` with each, in order, on this thread. Only one thread may
@@ -344,12 +334,6 @@ clt_code clt_get_file_layout(
 
 /** @brief Goes on with a torrent that stopped for an error, or downloads nothing since the disk was full. */
 clt_code clt_resume_download(clt_session *session, uint64_t torrent) CLT_NOEXCEPT;
-
-/** @brief Limits of one torrent. Rates in bytes a second. 0 is no limit, as -1 is: libtorrent cannot be told "none at
- *  all" for a torrent, but an `upload_rate` of 1 comes to that. */
-clt_code clt_set_limits(
-    clt_session *session, uint64_t torrent, int32_t max_connections, int32_t max_uploads, int32_t upload_rate,
-    int32_t download_rate) CLT_NOEXCEPT;
 
 /** @brief Tries a peer. */
 clt_code clt_connect_peer(clt_session *session, uint64_t torrent, const clt_endpoint *peer) CLT_NOEXCEPT;

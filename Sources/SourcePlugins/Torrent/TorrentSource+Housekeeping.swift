@@ -26,7 +26,11 @@ extension TorrentSource {
         unloadIdle(torrents)
         await keepWithinSpace()
         for torrent in state.withLock({ $0.loaded }) {
-            if torrent.isStalled { torrent.goOn() }
+            if torrent.isStalled {
+                torrent.goOn()
+            } else if torrent.hasLostPeers {
+                await startOver(torrent, deletesFiles: false)
+            }
             if savesResume { await saveResume(torrent, onlyIfModified: true) }
         }
     }
@@ -85,7 +89,9 @@ extension TorrentSource {
         }
         guard used > limit, let largest = state.withLock({ $0.loaded }).max(by: { $0.bytesOnDisk < $1.bytesOnDisk })
         else { return }
-        await startOver(largest)
+        context.logger.info("torrent begins anew for want of space", metadata: ["torrent": "\(largest.id)"])
+        // It plays on: what was read is in the hands of its readers, or in the cache.
+        await startOver(largest, deletesFiles: true)
     }
 
     /// What torrents have on the disk with which nothing is under way.
@@ -116,19 +122,17 @@ extension TorrentSource {
         context.logger.info("files of a torrent deleted for space", metadata: ["torrent": "\(id)"])
     }
 
-    /// A torrent that is larger than the space plays on: what was read is in the hands of its readers, or in the cache.
-    private func startOver(_ torrent: LoadedTorrent) async {
+    private func startOver(_ torrent: LoadedTorrent, deletesFiles: Bool) async {
         guard let stored = try? await catalogue.torrent(torrent.id) else { return }
-        context.logger.info("torrent begins anew for want of space", metadata: ["torrent": "\(torrent.id)"])
         await withDeadline(.seconds(10)) { [self] in
             // Peers that it has been connected to for some seconds are in the resume data.
             let resumeData = try await torrent.resumeData(onlyIfModified: false)
-            try await catalogue.setResumeData(torrent.id, nil)
+            if deletesFiles { try await catalogue.setResumeData(torrent.id, nil) }
             var description = description(of: stored, resumeData: resumeData)
             description.peers = torrent.peers.map(clt_endpoint.init)
-            description.usesPeersOnly = true
+            description.usesPeersOnly = deletesFiles
             do {
-                try await torrent.startOver(description)
+                try await torrent.startOver(description, deletesFiles: deletesFiles)
             } catch {
                 torrent.fail(SourceError(.unavailable, "the torrent could not begin anew", cause: error))
                 throw error

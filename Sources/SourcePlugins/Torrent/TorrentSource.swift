@@ -80,7 +80,8 @@ package final class TorrentSource: ItemSource {
             await untilShutdown()
             tasks.cancelAll()
         }
-        await shutDown()
+        // Bounded by itself, and not cut short where it was cancellation that ended the wait.
+        await Task { await shutDown() }.value
     }
 
     /// Another process may have the records, the one before this one say: tries until they can be opened.

@@ -54,6 +54,28 @@ import Testing
         }
     }
 
+    @Test("fifty who bring in one item at once get the same answer, and the world is asked once")
+    func together() async throws {
+        try await ItemsUnderTest.with { items, gateway in
+            let door = Gate()
+            items.source.update(items.idOfB) { $0.answer = .waits(door) }
+            let answers = try await withThrowingTaskGroup(of: RawClient.Answer.self) { tasks in
+                for _ in 0..<50 {
+                    tasks.addTask {
+                        try await gateway.client().post("/torrent/", type: "text/plain", items.magnetOfB)
+                    }
+                }
+                try await items.source.counts.until { $0.resolves == 50 }
+                door.open()
+                return try await tasks.reduce(into: []) { $0.append($1) }
+            }
+            #expect(answers.map(\.status) == [Int](repeating: 201, count: 50))
+            #expect(Set(answers.map(\.body)).count == 1)
+            #expect(Set(answers.map { $0["Location"] }) == ["/torrent/\(items.b)/"])
+            #expect(items.source.counts.value.asked == 1)
+        }
+    }
+
     @Test("a body may be long, come in chunks, and be announced first")
     func bodies() async throws {
         try await ItemsUnderTest.with { items, gateway in

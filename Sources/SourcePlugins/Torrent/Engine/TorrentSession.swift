@@ -69,12 +69,16 @@ final class TorrentSession: Sendable {
     /// Ends everything; whoever waits for a piece is told. *Blocks* until trackers have been told, at most `seconds`, after
     /// which the rest is left behind.
     func close(within seconds: Int) {
-        let torrents = state.withLock { state -> [LoadedTorrent] in
+        let torrents = state.withLock { state in
             state.isClosing = true
             defer { state.torrents = [:] }
-            return Array(state.torrents.values)
+            return state.torrents
         }
-        for torrent in torrents { torrent.fail(SourceError(.unavailable, "the gateway is shutting down")) }
+        for (number, torrent) in torrents {
+            torrent.fail(SourceError(.unavailable, "the gateway is shutting down"))
+            // Nothing more is heard of it.
+            torrent.receive(.filesDeleted(failure: nil), number: number)
+        }
         wake.signal()
         pump.wait()
         let closed = DispatchSemaphore(value: 0)

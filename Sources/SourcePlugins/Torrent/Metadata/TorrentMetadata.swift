@@ -49,19 +49,4 @@ package struct TorrentMetadata: Sendable {
         let components = path.components
         return files.first { $0.isServable && $0.path == components }
     }
-
-    /// All servable files of that name, whatever their directory.
-    package func files(named name: MediaPath.Component) -> [TorrentFile] {
-        files.filter { $0.isServable && $0.name == name }
-    }
-
-    /// The servable films, in order.
-    package var videos: [TorrentFile] { files.filter(\.isVideo) }
-
-    /// The first of the largest films; `nil` if there is none.
-    package var largestVideo: TorrentFile? {
-        videos.reduce(nil) { largest, file in
-            largest.map { $0.size >= file.size } == true ? largest : file
-        }
-    }
 }

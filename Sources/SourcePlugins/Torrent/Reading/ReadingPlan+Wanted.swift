@@ -4,56 +4,72 @@ extension ReadingPlan {
         guard hasReaders else { return WantedPieces() }
         var wanted = WantedPieces()
         wanted.demands.reserveCapacity(told.count)
-        var fronts: [[Int]] = []
+        var fronts: [Front] = []
         // The newest first: it has nothing to play yet.
         for reader in readers.reversed() {
-            var front = Front(policy, layout)
+            var front = Front(policy, layout, hasDeadlines: !isSwift || isFirst(reader))
+            let reach = reader.position + max(policy.frontReach, layout.pieceLength)
             forEachMissing(in: layout.pieces(of: window(of: reader))) { piece in
                 wanted.raise(piece, to: policy.windowPriority)
-                front.add(piece)
+                if layout.bytes(of: piece).lowerBound <= reach { front.add(piece) }
                 return true
             }
-            fronts.append(front.pieces)
+            fronts.append(front)
         }
         let hinted = hintedPieces()
         for piece in hinted { wanted.raise(piece, to: policy.hintPriority) }
-        var front = Front(policy, layout)
+        var front = Front(policy, layout, hasDeadlines: true)
         for piece in hinted { front.add(piece) }
-        setDeadlines(fronts, hints: front.pieces, in: &wanted)
+        setDeadlines(fronts, hints: front, in: &wanted)
         return wanted
     }
 
     /// The bytes that are wanted for `reader`.
     func window(of reader: Reader) -> Range<Int64> {
         let share = min(policy.maxWindow, policy.maxTorrentWindow / Int64(max(readers.count, 1)))
-        let taken = reader.rate * Int64(policy.windowTime.wholeMilliseconds) / 1000
-        let grown = max(policy.initialWindow + reader.contiguous, taken)
+        let grown = isSwift ? policy.maxWindow : policy.initialWindow + reader.contiguous
         let pastEnd = max(policy.readAheadPastEnd, min(reader.inherited, share))
         let start = reader.position
         let least = start - start % layout.pieceLength + layout.pieceLength * Int64(policy.minWindowPieces)
         let end = max(start + min(grown, share), least)
-        return start..<max(start, min(end, reader.end + pastEnd, reader.limit))
+        let first = isFirst(reader) ? firstEnd(of: reader) : end
+        return start..<max(start, min(end, first, reader.end + pastEnd, reader.limit))
+    }
+
+    /// Whether the reader has got nothing yet, and is not about to.
+    private func isFirst(_ reader: Reader) -> Bool {
+        guard reader.contiguous == 0 else { return false }
+        return have.firstMissing(in: layout.pieces(of: reader.position..<reader.position + 1)) != nil
+    }
+
+    private func firstEnd(of reader: Reader) -> Int64 {
+        let pieceEnd = reader.position - reader.position % layout.pieceLength + layout.pieceLength
+        return max(reader.position + policy.firstWindow, pieceEnd)
     }
 
     /// Gives the fronts their deadlines: the first piece of each reader, then the first hinted one, then the second
     /// piece of each reader, and so on, so that no reader waits for another one's second.
-    private func setDeadlines(_ fronts: [[Int]], hints: [Int], in wanted: inout WantedPieces) {
+    ///
+    /// In a swift swarm only a reader's first piece has one, to overtake what was asked for before.
+    private func setDeadlines(_ fronts: [Front], hints: Front, in wanted: inout WantedPieces) {
         let spacing = policy.deadlineSpacing.wholeMilliseconds
         for rank in 0..<policy.frontPieces.upperBound {
             let time = rank * spacing
-            for front in fronts where rank < front.count { setDeadline(front[rank], time, in: &wanted) }
-            if rank < hints.count { setDeadline(hints[rank], time + spacing / 2, in: &wanted) }
+            for front in fronts { setDeadline(of: front, rank, time, in: &wanted) }
+            setDeadline(of: hints, rank, time + spacing / 2, in: &wanted)
         }
     }
 
-    private func setDeadline(_ piece: Int, _ milliseconds: Int, in wanted: inout WantedPieces) {
+    private func setDeadline(of front: Front, _ rank: Int, _ milliseconds: Int, in wanted: inout WantedPieces) {
+        guard rank < front.pieces.count else { return }
+        let piece = front.pieces[rank]
         guard wanted.demands[piece]?.priority != PieceDemand.urgent else { return }
-        let isWithinLimit = wanted.deadlines.count < policy.maxDeadlines
+        let hasDeadline = front.hasDeadlines && wanted.deadlines.count < policy.maxDeadlines
         wanted.demands[piece] = PieceDemand(
             priority: PieceDemand.urgent,
-            deadline: isWithinLimit ? milliseconds : nil
+            deadline: hasDeadline ? milliseconds : nil
         )
-        if isWithinLimit { wanted.deadlines.append(piece) }
+        if hasDeadline { wanted.deadlines.append(piece) }
     }
 
     /// Missing pieces of the hints, in their order, and not more than are wanted at a time.
@@ -77,12 +93,14 @@ extension ReadingPlan {
     }
 }
 
-/// The pieces of a window that get deadlines, as far as they are found.
+/// The most urgent pieces of a window, as far as they are found.
 private struct Front {
+    let hasDeadlines: Bool
     private let limit: Int
     private(set) var pieces: [Int] = []
 
-    init(_ policy: ReadingPolicy, _ layout: PieceLayout) {
+    init(_ policy: ReadingPolicy, _ layout: PieceLayout, hasDeadlines: Bool) {
+        self.hasDeadlines = hasDeadlines
         let wanted = Int((policy.frontBytes + layout.pieceLength - 1) / layout.pieceLength)
         limit = min(max(wanted, policy.frontPieces.lowerBound), policy.frontPieces.upperBound)
     }

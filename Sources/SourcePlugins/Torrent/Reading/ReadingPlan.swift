@@ -30,8 +30,6 @@ package struct ReadingPlan: Sendable {
         var contiguous: Int64
         /// As it was at the start.
         var inherited: Int64
-        /// Bytes a second; 0 if it is not known.
-        var rate: Int64 = 0
     }
 
     package let layout: PieceLayout
@@ -45,6 +43,9 @@ package struct ReadingPlan: Sendable {
     var told: [Int: PieceDemand]
     /// How many pieces of those have a deadline.
     var toldDeadlines = 0
+    /// Whether pieces come so fast that there is nothing to hurry.
+    private(set) var isSwift = false
+    private var pace: SwarmPace
     private var ended = EndedReads()
     private var lastUpdate: ContinuousClock.Instant?
     private var due: ContinuousClock.Instant?
@@ -61,6 +62,7 @@ package struct ReadingPlan: Sendable {
         self.layout = layout
         self.policy = policy.bounded
         self.have = have.pieceCount == layout.pieceCount ? have : PieceSet(pieceCount: layout.pieceCount)
+        pace = SwarmPace(swiftRate: self.policy.swiftRate)
         told = priorities.filter { $0.value > 0 }.mapValues { PieceDemand(priority: $0) }
     }
 
@@ -107,11 +109,6 @@ package struct ReadingPlan: Sendable {
         }
     }
 
-    /// The reader takes so many bytes a second.
-    package mutating func measured(_ rate: Int64, of id: ReaderID, now: ContinuousClock.Instant) {
-        change(id, now: now) { reader, _ in reader.rate = min(max(rate, 0), 1 << 40) }
-    }
-
     package mutating func close(_ id: ReaderID, now: ContinuousClock.Instant) {
         guard let index = readers.firstIndex(where: { $0.id == id }) else { return }
         let reader = readers.remove(at: index)
@@ -146,14 +143,9 @@ package struct ReadingPlan: Sendable {
     /// The piece is there: its hash is right.
     package mutating func pieceFinished(_ piece: Int, now: ContinuousClock.Instant) {
         guard have.insert(piece) else { return }
+        pace.add(layout.pieceLength, now: now)
         guard let demand = told[piece], demand.priority == PieceDemand.urgent else { return }
         if demand.deadline != nil { meetDeadline(of: piece) }
-        schedule(at: debounced(now))
-    }
-
-    /// The piece is not there any more.
-    package mutating func pieceLost(_ piece: Int, now: ContinuousClock.Instant) {
-        guard have.remove(piece) else { return }
         schedule(at: debounced(now))
     }
 
@@ -194,7 +186,9 @@ package struct ReadingPlan: Sendable {
 
     /// What to tell libtorrent now. Good at any time, and needed when ``nextUpdate`` has come.
     package mutating func update(now: ContinuousClock.Instant) -> [PieceCommand] {
-        (lastUpdate, due) = (now, nil)
+        (lastUpdate, due, isSwift) = (now, nil, pace.isSwift(now: now))
+        // A swarm that has stopped sends nothing to tell so.
+        if isSwift, hasReaders { schedule(at: now + SwarmPace.memory) }
         hints.removeAll { have.firstMissing(in: $0) == nil }
         return tell(wanted())
     }
@@ -211,7 +205,7 @@ package struct ReadingPlan: Sendable {
 
     /// At once if there is one deadline at most: the next piece must have its own before the last one is met.
     private func debounced(_ now: ContinuousClock.Instant) -> ContinuousClock.Instant {
-        guard toldDeadlines > 1, let lastUpdate else { return now }
+        guard toldDeadlines > 1 || isSwift, let lastUpdate else { return now }
         return max(now, lastUpdate + policy.debounce)
     }
 }

@@ -15,17 +15,25 @@ package struct ReadingPolicy: Sendable, Hashable {
     package var deadlineSpacing = Duration.milliseconds(250)
     /// For all readers together. Of what does not get one, the front's priority remains.
     package var maxDeadlines = 32
+    /// A piece that begins further ahead of its reader, and a piece's length at that, is not urgent, whatever is missing:
+    /// deadlines hold up everything that has none.
+    package var frontReach: Int64 = 8 << 20
+    /// Bytes a second from which on a swarm is *swift*: fronts then have their priority and no deadlines, which would cost
+    /// a third of the throughput, and windows their full size.
+    package var swiftRate: Int64 = 32 << 20
 
     // MARK: The window
 
+    /// The first piece of a read is there the sooner the less else is wanted: every peer is free for it. Until it has come
+    /// this is the window, or as far as that piece reaches.
+    package var firstWindow: Int64 = 256 << 10
+    /// From then on, and as much more as is read in one go.
     package var initialWindow: Int64 = 4 << 20
     package var maxWindow: Int64 = 32 << 20
     /// For all readers together, who share it evenly.
     package var maxTorrentWindow: Int64 = 128 << 20
     /// Pieces a window has however long they are, and however many readers share.
     package var minWindowPieces = 2
-    /// A window holds what its reader takes in this time, if that is more.
-    package var windowTime = Duration.seconds(10)
     /// Fetched behind the end of a read that ends before its file does.
     package var readAheadPastEnd: Int64 = 1 << 20
     /// Of the window behind the front; 1 to 6.
@@ -55,8 +63,8 @@ package struct ReadingPolicy: Sendable, Hashable {
     var bounded: ReadingPolicy {
         var policy = self
         let bytes: [WritableKeyPath<ReadingPolicy, Int64>] = [
-            \.frontBytes, \.initialWindow, \.maxWindow, \.maxTorrentWindow, \.readAheadPastEnd, \.hintWindow,
-            \.maxHintBytes, \.continuationSlack,
+            \.frontBytes, \.frontReach, \.swiftRate, \.firstWindow, \.initialWindow, \.maxWindow, \.maxTorrentWindow,
+            \.readAheadPastEnd, \.hintWindow, \.maxHintBytes, \.continuationSlack,
         ]
         for figure in bytes { policy[keyPath: figure].clamp(to: 0...1 << 50) }
         policy.frontPieces = frontPieces.clamped(to: 1...256)
@@ -65,7 +73,6 @@ package struct ReadingPolicy: Sendable, Hashable {
         policy.windowPriority.clamp(to: 1...6)
         policy.hintPriority.clamp(to: 1...6)
         policy.deadlineSpacing.clamp(to: .zero...Duration.seconds(60))
-        policy.windowTime.clamp(to: .zero...Duration.seconds(3600))
         policy.debounce.clamp(to: .zero...Duration.seconds(60))
         policy.continuationTime.clamp(to: .zero...Duration.seconds(3600))
         return policy

@@ -15,7 +15,6 @@ final class FacadeSession: Sendable {
         let bytes: [UInt8]
         let port: UInt16
         let status: clt_status
-        let counterCount: Int
 
         /// Whether #CLT_EVENT_CHECKED says that a piece is there.
         func has(_ piece: Int32) -> Bool {
@@ -157,7 +156,6 @@ extension FacadeSession.Event {
         bytes = Array(UnsafeBufferPointer(start: event.bytes, count: event.byte_count))
         port = event.endpoint.port
         status = event.status
-        counterCount = event.counter_count
     }
 }
 

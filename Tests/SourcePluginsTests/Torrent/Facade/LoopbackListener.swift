@@ -31,6 +31,24 @@ final class LoopbackListener: Sendable {
         return poll(&entry, 1, 0) == 1
     }
 
+    /// A magnet link to a torrent that nobody describes, with this as its peer.
+    var magnet: String { "magnet:?xt=urn:btih:\(String(repeating: "5a", count: 20))&x.pe=127.0.0.1:\(port)" }
+
+    /// As a tracker.
+    var announceURL: String { "http://127.0.0.1:\(port)/announce" }
+
+    func untilConnected() async throws {
+        while !hasConnection { try await Task.sleep(for: .milliseconds(10)) }
+    }
+
+    /// Answers one question to a tracker with a peer of this machine.
+    func announce(_ peer: UInt16) async throws {
+        let body =
+            Array("d8:intervali1800e5:peers6:".utf8)
+            + [127, 0, 0, 1, UInt8(peer >> 8), UInt8(truncatingIfNeeded: peer)] + [UInt8(ascii: "e")]
+        try await answerOnce(Array("HTTP/1.1 200 OK\r\nContent-Length: \(body.count)\r\n\r\n".utf8) + body)
+    }
+
     /// Takes a connection, reads what comes first, answers and ends it.
     func answerOnce(_ answer: [UInt8]) async throws {
         let listener = descriptor

@@ -40,15 +40,18 @@ final class Seeder: Sendable {
 
     let torrent: Torrent
     private let input: Pipe
+    private let output: Pipe
 
     /// Starts a seeder and waits until it is ready, on no thread that tests run on.
-    init(_ arguments: String...) async throws {
-        (torrent, input) = try await withCheckedThrowingContinuation { continuation in
+    convenience init(_ arguments: String...) async throws { try await self.init(arguments) }
+
+    init(_ arguments: [String]) async throws {
+        (torrent, input, output) = try await withCheckedThrowingContinuation { continuation in
             DispatchQueue.global().async { continuation.resume(with: Result { try Self.start(arguments) }) }
         }
     }
 
-    private static func start(_ arguments: [String]) throws -> (Torrent, Pipe) {
+    private static func start(_ arguments: [String]) throws -> (Torrent, Pipe, Pipe) {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/python3")
         process.arguments = [script] + arguments
@@ -56,13 +59,36 @@ final class Seeder: Sendable {
         process.standardInput = input
         process.standardOutput = output
         try process.run()
+        guard let line = line(of: output) else { throw NotReady(arguments: arguments) }
+        return (try JSONDecoder().decode(Torrent.self, from: line), input, output)
+    }
+
+    /// The next line, when all of it has come; `nil` at the end. Blocks.
+    private static func line(of output: Pipe) -> Data? {
         var line = Data()
         while line.last != UInt8(ascii: "\n") {
             let bytes = output.fileHandleForReading.availableData
-            guard !bytes.isEmpty else { throw NotReady(arguments: arguments) }
+            guard !bytes.isEmpty else { return nil }
             line += bytes
         }
-        return (try JSONDecoder().decode(Torrent.self, from: line), input)
+        return line
+    }
+
+    /// How many connections peers have made to it. One caller at a time.
+    func connections() async throws -> Int {
+        let answer = try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global().async { [self] in
+                continuation.resume(
+                    with: Result {
+                        try input.fileHandleForWriting.write(contentsOf: Data("?\n".utf8))
+                        return Self.line(of: output)
+                    }
+                )
+            }
+        }
+        let text = answer.map { String(decoding: $0.dropLast(), as: UTF8.self) }
+        guard let count = text.flatMap({ Int($0) }) else { throw NotReady(arguments: []) }
+        return count
     }
 
     deinit {
@@ -83,7 +109,8 @@ final class Seeder: Sendable {
             if file.is_pad {
                 bytes += [UInt8](repeating: 0, count: Int(file.size))
             } else {
-                bytes += try Data(contentsOf: URL(filePath: "\(torrent.directory)/\(file.path)"))
+                let data = try Data(contentsOf: URL(filePath: "\(torrent.directory)/\(file.path)"))
+                data.withUnsafeBytes { bytes.append(contentsOf: $0) }
             }
         }
         return bytes

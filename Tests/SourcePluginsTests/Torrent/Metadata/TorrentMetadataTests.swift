@@ -61,25 +61,10 @@ struct TorrentMetadataTests {
         #expect(torrent.file(at: try MediaPath("T/l")) == nil)
         #expect(torrent.file(at: try MediaPath("twin")) == nil)
         #expect(torrent.file(at: .root) == nil)
-        #expect(torrent.files(named: try MediaPath.Component("twin".utf8)).map(\.index) == [3, 4])
         #expect(torrent.file(at: 4)?.size == 5)
         #expect(torrent.file(at: 5) == nil)
         #expect(torrent.file(at: 6) == nil)
         #expect(torrent.file(at: -1) == nil)
-    }
-
-    @Test("the largest film is one by its name, not by its size alone")
-    func largestVideo() throws {
-        let files = [
-            TorrentBuilder.File(path: ["a.zip"], size: 900), TorrentBuilder.File(path: ["b.MKV"], size: 30),
-            TorrentBuilder.File(path: ["c.mp4"], size: 30),
-            TorrentBuilder.File(path: ["d.mkv"], size: 800, attributes: "p"),
-            TorrentBuilder.File(path: ["e.webm"], size: 7),
-        ]
-        let torrent = try TorrentMetadata(info: TorrentBuilder.v1(files))
-        #expect(torrent.videos.map(\.index) == [1, 2, 4])
-        #expect(torrent.largestVideo?.index == 1)
-        #expect(try TorrentMetadata(info: TorrentBuilder.v1([files[0]])).largestVideo == nil)
     }
 
     @Test("a range of a file lies in the pieces that hold its first and last byte")

@@ -91,7 +91,7 @@ struct ReadingPlanCommandTests {
 
     @Test("a move within a piece is no reason for an update")
     func smallMoves() throws {
-        var policy = ReadingPolicy()
+        var policy = PlanUnderTest.plainPolicy
         policy.maxWindow = 4 * mib
         var test = try PlanUnderTest(policy: policy)
         test.open(1, from: 1)
@@ -127,8 +127,7 @@ struct ReadingPlanCommandTests {
         #expect(test.library.priorities.isEmpty)
         for piece in [1, 900] {
             test.finish(piece)
-            test.library.lose(piece)
-            test.plan.pieceLost(piece, now: test.now)
+            test.lose(piece)
         }
         test.settle()
         #expect(test.library.demands == [1: PieceDemand(priority: 7, deadline: 0)])

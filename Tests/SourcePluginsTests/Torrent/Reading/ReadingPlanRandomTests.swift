@@ -96,8 +96,7 @@ struct ReadingPlanRandomTests {
 
         private mutating func lose() {
             guard alerts.isEmpty, let piece = test.library.have.sorted().randomElement(using: &random) else { return }
-            test.library.lose(piece)
-            test.plan.pieceLost(piece, now: test.now)
+            test.lose(piece)
         }
 
         private mutating func hint() {

@@ -10,7 +10,14 @@ struct PlanUnderTest {
     var library = LibtorrentModel()
     var now = ContinuousClock.Instant.now
 
-    init(pieceLength: Int64 = mib, pieces: Int64 = 1000, policy: ReadingPolicy = ReadingPolicy()) throws {
+    /// Without what only a read's first piece and a swift swarm change, which have tests of their own.
+    static let plainPolicy = {
+        var policy = ReadingPolicy()
+        (policy.firstWindow, policy.swiftRate) = (.max, .max)
+        return policy
+    }()
+
+    init(pieceLength: Int64 = mib, pieces: Int64 = 1000, policy: ReadingPolicy = plainPolicy) throws {
         let layout = try #require(PieceLayout(pieceLength: pieceLength, totalLength: pieceLength * pieces))
         plan = ReadingPlan(layout: layout, have: PieceSet(pieceCount: layout.pieceCount), policy: policy)
     }
@@ -18,6 +25,14 @@ struct PlanUnderTest {
     mutating func open(_ id: UInt64, from start: Int64, to end: Int64? = nil, limit: Int64? = nil) {
         let limit = limit ?? plan.layout.totalLength
         plan.open(ReaderID(id), start..<(end ?? limit), limit: limit, now: now)
+    }
+
+    /// The files were looked at again, and the piece was not there.
+    mutating func lose(_ piece: Int) {
+        library.lose(piece)
+        var have = PieceSet(pieceCount: plan.layout.pieceCount)
+        for piece in library.have { have.insert(piece) }
+        plan.replaceHave(have, now: now)
     }
 
     mutating func close(_ id: UInt64) { plan.close(ReaderID(id), now: now) }
@@ -77,6 +92,82 @@ struct ReadingPlanWindowTests {
         #expect(test.library.priorities.values.filter { $0 == 4 }.count == window - deadlines)
     }
 
+    @Test(
+        "nothing but the first piece of a read is wanted until it has come",
+        arguments: [
+            (16 << 10, 0, 16), (64 << 10, 40_000, 5), (mib, 0, 1), (mib, mib - (200 << 10), 2), (32 * mib, 7, 1),
+        ] as [(Int64, Int64, Int)]
+    )
+    func first(pieceLength: Int64, offset: Int64, window: Int) throws {
+        var test = try PlanUnderTest(pieceLength: pieceLength, policy: ReadingPolicy())
+        test.open(1, from: pieceLength * 10 + offset)
+        test.settle()
+        #expect(test.window == 10..<10 + window)
+        #expect(test.library.deadlines[10] == 0)
+        test.finish(10)
+        test.settle()
+        #expect(test.window.lowerBound == 11)
+        #expect(Int64(test.window.upperBound) * pieceLength >= pieceLength * 10 + offset + 4 * mib)
+        test.close(1)
+        // A read that goes on with it wants all of the window, whatever is missing.
+        test.open(2, from: pieceLength * 10 + offset)
+        test.read(2, from: pieceLength * 10 + offset, to: pieceLength * 11)
+        test.settle()
+        #expect(test.window.count > window)
+    }
+
+    @Test("what is missing far ahead has no deadline until its reader comes near")
+    func reach() throws {
+        var test = try PlanUnderTest()
+        test.open(1, from: 0)
+        test.settle()
+        for piece in 0..<20 { test.finish(piece) }
+        test.read(1, from: 0, to: 9 * mib)
+        test.settle()
+        #expect(test.window == 20..<22)
+        #expect(test.library.deadlines.isEmpty)
+        #expect(test.library.demands[20] == PieceDemand(priority: 4))
+        test.read(1, from: 9 * mib, to: 12 * mib + 1)
+        test.settle()
+        #expect(test.library.deadlines == [20: 0])
+        test.read(1, from: 12 * mib + 1, to: 13 * mib + 1)
+        test.settle()
+        #expect(test.library.deadlines == [20: 0, 21: 250])
+    }
+
+    @Test("a swift swarm is not hurried but at a read's first piece, and has the whole window to fetch")
+    func swift() throws {
+        var policy = ReadingPolicy()
+        policy.swiftRate = 100 * mib
+        var test = try PlanUnderTest(policy: policy)
+        test.open(1, from: 0)
+        test.settle()
+        for piece in 0..<20 {
+            test.finish(piece)
+            test.now += .milliseconds(8)
+        }
+        test.read(1, from: 0, to: 13 * mib)
+        test.update()
+        #expect(test.library.deadlines.isEmpty)
+        #expect(test.window == 20..<45)
+        #expect(test.library.demands[20] == PieceDemand(priority: 7))
+        #expect(test.library.demands[22] == PieceDemand(priority: 4))
+        // A seek overtakes what was asked for.
+        test.move(1, to: 500 * mib)
+        test.update()
+        #expect(test.library.demands == [500: PieceDemand(priority: 7, deadline: 0)])
+        test.finish(500)
+        test.update()
+        #expect(test.library.deadlines.isEmpty)
+        #expect(test.window == 501..<532)
+        // When nothing comes any more, the next pieces are urgent again.
+        let due = try #require(test.plan.nextUpdate)
+        #expect(due <= test.now + .milliseconds(200))
+        test.settle()
+        #expect(test.library.deadlines == [501: 0, 502: 250])
+        #expect(test.plan.nextUpdate == nil)
+    }
+
     @Test("a window grows with what is read in one go, up to its limit, and begins anew at a seek")
     func growth() throws {
         var test = try PlanUnderTest()
@@ -96,18 +187,6 @@ struct ReadingPlanWindowTests {
         test.move(1, to: 100 * mib)
         test.settle()
         #expect(test.window == 100..<104)
-    }
-
-    @Test("a fast reader has a window for ten seconds")
-    func rate() throws {
-        var test = try PlanUnderTest()
-        test.open(1, from: 0)
-        test.plan.measured(2 * mib, of: ReaderID(1), now: test.now)
-        test.settle()
-        #expect(test.window == 0..<20)
-        test.plan.measured(.max, of: ReaderID(1), now: test.now)
-        test.settle()
-        #expect(test.window == 0..<32)
     }
 
     @Test(
@@ -156,13 +235,12 @@ struct ReadingPlanWindowTests {
 
     @Test("readers share what a torrent may want", arguments: [1, 2, 4, 8, 100])
     func sharing(readers: UInt64) throws {
-        var policy = ReadingPolicy()
+        var policy = PlanUnderTest.plainPolicy
         policy.maxTorrentWindow = 64 * mib
         var test = try PlanUnderTest(pieces: 10_000, policy: policy)
         for reader in 0..<readers {
             test.open(reader, from: Int64(reader) * 100 * mib)
-            test.move(reader, to: Int64(reader) * 100 * mib + 1)
-            test.plan.measured(100 * mib, of: ReaderID(reader), now: test.now)
+            test.read(reader, from: Int64(reader) * 100 * mib, to: Int64(reader) * 100 * mib + 32 * mib + 1)
         }
         test.settle()
         let each = max(min(32, 64 / Int(readers)), 2)
@@ -229,10 +307,8 @@ struct ReadingPlanWindowTests {
         var test = try PlanUnderTest()
         test.move(9, to: 5)
         test.close(9)
-        test.plan.measured(5, of: ReaderID(9), now: test.now)
         test.plan.pieceFinished(-1, now: test.now)
         test.plan.pieceFinished(1000, now: test.now)
-        test.plan.pieceLost(5, now: test.now)
         test.plan.replaceHave(PieceSet(pieceCount: 5), now: test.now)
         #expect(test.plan.nextUpdate == nil)
         #expect(test.update().isEmpty)

@@ -115,4 +115,34 @@ struct TorrentReadingTests {
         withExtendedLifetime(bad) {}
     }
 
+    @Test("pieces that come before the metadata has been looked at are there for readers, without a peer")
+    func early() async throws {
+        let other = try await Seeder("--file", "other.mp4:100000")
+        var seeder: Seeder? = try await Seeder("--file", "film.mp4:3000000", "--piece-size", "65536", "--seed", "2")
+        let content = try #require(try seeder?.content())
+        let silent = try LoopbackListener()
+        try await withTorrents { torrents in
+            // Figures are asked for while something is loaded.
+            try await torrents.add(other.torrent.magnet)
+            let magnet = try #require(seeder?.torrent.magnet)
+            let hash = try #require(seeder?.torrent.info_hash_v1)
+            let id = try #require(ItemID(hash))
+            let first = Task { try await torrents.add("magnet:?xt=urn:btih:\(hash)&x.pe=127.0.0.1:\(silent.port)") }
+            try await silent.untilConnected()
+            let second = try await torrents.withoutThreads {
+                let second = Task { try await torrents.add(magnet) }
+                while await torrents.source.status(id)?.doneBytes ?? 0 < 2 * 65_536 {
+                    await torrents.source.housekeeping()
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                return second
+            }
+            let item = try await second.value
+            let file = try #require(item.files.first)
+            #expect(try await first.value.id == id)
+            seeder = nil
+            #expect(try await torrents.bytes(file, 0..<2 * 65_536).elementsEqual(content.prefix(2 * 65_536)))
+        }
+        withExtendedLifetime((other, silent)) {}
+    }
 }

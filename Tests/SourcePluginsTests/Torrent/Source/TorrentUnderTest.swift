@@ -1,4 +1,7 @@
+import Dispatch
+import Foundation
 import NIOCore
+import NIOPosix
 import SourceContract
 import SourcePlugins
 import Synchronization
@@ -8,10 +11,19 @@ struct TorrentUnderTest: Sendable {
     let source: TorrentSource
     let directory: TemporaryDirectory
     let clock: TestClock
+    fileprivate let pool: NIOThreadPool
+    fileprivate let running: Task<Void, any Error>
 
     /// Adds a torrent by its magnet link, which names a peer.
+    @discardableResult
     func add(_ magnet: String) async throws -> ItemDescription {
         try await source.resolve(try source.reference(magnet))
+    }
+
+    /// Adds a torrent by its .torrent file.
+    @discardableResult
+    func upload(_ file: [UInt8]) async throws -> ItemDescription {
+        try await source.resolve(try source.reference(file: file))
     }
 
     func open(_ file: ItemDescription.File) async throws -> any MediaObject {
@@ -37,6 +49,43 @@ struct TorrentUnderTest: Sendable {
     func untilLoaded(_ isLoaded: Bool, _ id: ItemID) async throws {
         while (await source.status(id)?.state != .stored) != isLoaded { try await Task.sleep(for: .milliseconds(10)) }
     }
+
+    /// Runs `body` while no thread is free for calls that block.
+    func withoutThreads<Value>(_ body: () async throws -> Value) async throws -> Value {
+        let door = Door()
+        defer { door.open() }
+        for _ in 0..<poolThreads { pool.submit { _ in door.pass() } }
+        try await door.untilWaiting(poolThreads)
+        return try await body()
+    }
+
+    /// Ends the source, as the gateway does, and waits for the end.
+    func shutDown() async {
+        running.cancel()
+        _ = await running.result
+    }
+}
+
+private let poolThreads = 4
+
+/// Holds threads up, which a ``Gate`` does with tasks.
+final class Door: Sendable {
+    private let waiting = Observed(0)
+    private let isOpen = DispatchSemaphore(value: 0)
+
+    func open() { isOpen.signal() }
+
+    /// Blocks.
+    func pass() {
+        waiting.update { $0 += 1 }
+        isOpen.wait()
+        isOpen.signal()
+    }
+
+    /// Waits until at least `count` threads have come here.
+    func untilWaiting(_ count: Int = 1) async throws {
+        try await waiting.until { $0 >= count }
+    }
 }
 
 /// A clock that goes on when it is told to.
@@ -50,12 +99,78 @@ final class TestClock: Sendable {
 
 /// Records that outlive a source, as those on a disk do.
 final class MemoryRecords: SourceRecords {
-    private let values = Mutex<[String: [UInt8]]>([:])
+    enum Call: Sendable {
+        case value
+        case remove
+    }
 
-    func value(_ key: String) throws -> [UInt8]? { values.withLock { $0[key] } }
-    func put(_ key: String, _ value: [UInt8]) throws { values.withLock { $0[key] = value } }
-    func remove(_ key: String) throws { values.withLock { $0[key] = nil } }
-    func keys(prefix: String) throws -> [String] { values.withLock { $0.keys.filter { $0.hasPrefix(prefix) } } }
+    private struct State {
+        var values: [String: [UInt8]] = [:]
+        var removed: [String] = []
+        var held: (call: Call, prefix: String, door: Door)?
+        var isTaken = false
+    }
+
+    struct InUse: Error, CustomStringConvertible {
+        let description = "another process has the records"
+    }
+
+    private let state = Mutex(State())
+
+    /// Whether another process has them.
+    var isTaken: Bool {
+        get { state.withLock { $0.isTaken } }
+        set { state.withLock { $0.isTaken = newValue } }
+    }
+
+    func opened() throws -> MemoryRecords {
+        guard !isTaken else { throw InUse() }
+        return self
+    }
+
+    /// The keys of all removals, in their order.
+    var removed: [String] { state.withLock { $0.removed } }
+
+    func value(_ key: String) throws -> [UInt8]? {
+        hold(.value, key)
+        return state.withLock { $0.values[key] }
+    }
+
+    func put(_ key: String, _ value: [UInt8]) throws { state.withLock { $0.values[key] = value } }
+
+    func remove(_ key: String) throws {
+        hold(.remove, key)
+        state.withLock { state in
+            state.values[key] = nil
+            state.removed.append(key)
+        }
+    }
+
+    func keys(prefix: String) throws -> [String] {
+        state.withLock { $0.values.keys.filter { $0.hasPrefix(prefix) } }
+    }
+
+    /// Runs `body` while such calls wait at the door, which `body` may open, and which is open afterwards.
+    func holding<Value>(
+        _ call: Call,
+        _ prefix: String,
+        _ body: (Door) async throws -> Value
+    ) async throws -> Value {
+        let door = Door()
+        state.withLock { $0.held = (call, prefix, door) }
+        defer {
+            state.withLock { $0.held = nil }
+            door.open()
+        }
+        return try await body(door)
+    }
+
+    private func hold(_ call: Call, _ key: String) {
+        let door = state.withLock { state in
+            state.held.flatMap { $0.call == call && key.hasPrefix($0.prefix) ? $0.door : nil }
+        }
+        door?.pass()
+    }
 }
 
 /// Runs a source over `directory`, and ends it.
@@ -74,20 +189,34 @@ func withTorrents<Value>(
     let run = { [settings] (context: TestContext) async throws -> Value in
         let clock = TestClock()
         let source = TorrentSource(settings, context: context.source, now: { clock.now })
-        return try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { try await source.run() }
-            let value = try await body(TorrentUnderTest(source: source, directory: directory, clock: clock))
-            tasks.cancelAll()
-            try await tasks.waitForAll()
+        let torrents = TorrentUnderTest(
+            source: source,
+            directory: directory,
+            clock: clock,
+            pool: context.pool,
+            // Ended below, if the test has not done so.
+            running: Task { try await source.run() }
+        )
+        do {
+            let value = try await body(torrents)
+            await torrents.shutDown()
             return value
+        } catch {
+            await torrents.shutDown()
+            throw error
         }
     }
-    return try await TestContext.with(threads: 4, openRecords: { _ in records }, run)
+    return try await TestContext.with(threads: poolThreads, openRecords: { _ in try records.opened() }, run)
 }
 
 func withTorrents<Value>(
+    records: MemoryRecords = MemoryRecords(),
     _ configure: (inout TorrentSettings) -> Void = { _ in },
     _ body: (TorrentUnderTest) async throws -> Value
 ) async throws -> Value {
-    try await withTemporaryDirectory { try await withTorrents(in: $0, configure, body) }
+    try await withTemporaryDirectory { try await withTorrents(in: $0, records: records, configure, body) }
+}
+
+extension TemporaryDirectory {
+    func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: path(name)))) }
 }

@@ -1,0 +1,140 @@
+import NIOCore
+import SourceContract
+import SourcePlugins
+import Testing
+
+@Suite(.enabled(if: Seeder.isAvailable, "needs python3-libtorrent"), .timeLimit(.minutes(2)))
+struct TorrentSpaceTests {
+    @Test("pieces that are read from files are right also after the torrent began anew under its reader")
+    func longPieces() async throws {
+        let seeder = try await Seeder("--file", "film.mp4:100000000", "--piece-size", "2097152")
+        let content = try seeder.content()
+        let records = MemoryRecords()
+        try await withTorrents(records: records) {
+            $0.space = 64 << 20
+        } _: { torrents in
+            let item = try await torrents.add(seeder.torrent.magnet)
+            let file = try #require(item.files.first)
+            // The first file gets its whole length, with zeros where nothing has come.
+            #expect(try await torrents.bytes(file, file.size - 1..<file.size) == content.suffix(1))
+            let stream = try await torrents.open(file).read(0..<file.size)
+            var bytes: [UInt8] = []
+            while let buffer = try await stream.next() {
+                bytes += buffer.readableBytesView
+                // In the middle of a piece, when the file is open.
+                if bytes.count % 2_097_152 == 1 << 20 { await torrents.source.housekeeping() }
+            }
+            let isRight = bytes == content
+            #expect(isRight)
+            // It began anew: the old resume data went.
+            #expect(records.removed.contains("resume/\(item.id)"))
+        }
+        withExtendedLifetime(seeder) {}
+    }
+
+    @Test("what earlier runs left on the disk counts, and makes room; what nobody knows goes at once")
+    func restart() async throws {
+        let records = MemoryRecords()
+        let unknown = String(repeating: "ab", count: 20)
+        try await withTemporaryDirectory { directory in
+            let seeder = try await Seeder("--file", "film.mp4:3000000")
+            let item = try await withTorrents(in: directory, records: records) { torrents in
+                let item = try await torrents.add(seeder.torrent.magnet)
+                _ = try await torrents.bytes(try #require(item.files.first))
+                return item
+            }
+            // As after a kill, before what the files take was recorded.
+            try records.remove("files/\(item.id)")
+            for name in [unknown, "other"] { try directory.makeDirectory("state/\(name)") }
+            try directory.write("state/\(unknown)/film.mp4", PatternBytes("x"), size: 1000)
+            try await withTorrents(in: directory, records: records) { torrents in
+                while await torrents.source.status(item.id)?.doneBytes ?? 0 < 3_000_000 {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                while directory.exists("state/\(unknown)") { try await Task.sleep(for: .milliseconds(10)) }
+            }
+            try records.remove("files/\(item.id)")
+            try await withTorrents(in: directory, records: records) {
+                $0.space = 2 << 20
+            } _: { torrents in
+                while directory.exists("state/\(item.id)") {
+                    await torrents.source.housekeeping()
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                #expect(try await torrents.source.describe(item.id)?.files.count == 1)
+                #expect(directory.exists("state/other"))
+            }
+            withExtendedLifetime(seeder) {}
+        }
+    }
+
+    enum Moment: Sendable, CaseIterable {
+        /// Whenever that is.
+        case atOnce
+        /// After the decision, before the torrent has left libtorrent.
+        case between
+        /// While it is leaving libtorrent, to be added again.
+        case during
+    }
+
+    @Test("a torrent that is removed while it begins anew is gone, and its reader is told", arguments: Moment.allCases)
+    func removal(moment: Moment) async throws {
+        let seeder = try await Seeder(
+            "--file",
+            "film.mp4:40000000",
+            "--piece-size",
+            "262144",
+            "--rate",
+            "10000000"
+        )
+        let content = try seeder.content()
+        let records = MemoryRecords()
+        try await withTorrents(records: records) {
+            $0.space = 3 << 20
+        } _: { torrents in
+            for round in 0..<10 {
+                let item = try await torrents.add(seeder.torrent.magnet)
+                let file = try #require(item.files.first)
+                let reading = Task { try await torrents.bytes(file) }
+                while await torrents.source.status(item.id)?.doneBytes ?? 0 < 3 << 20 {
+                    try await Task.sleep(for: .milliseconds(1))
+                }
+                switch moment {
+                case .atOnce:
+                    async let keeping: Void = torrents.source.housekeeping()
+                    for _ in 0..<round { await Task.yield() }
+                    try await torrents.source.remove(item.id, force: true)
+                    await keeping
+                case .between:
+                    try await removeBetween(item.id, torrents, records)
+                case .during:
+                    let before = records.removed.count
+                    async let keeping: Void = torrents.source.housekeeping()
+                    // Its resume data goes just before.
+                    while records.removed.count == before { await Task.yield() }
+                    try await torrents.source.remove(item.id, force: true)
+                    await keeping
+                }
+                switch await reading.result {
+                case .success(let bytes): #expect(bytes.elementsEqual(content))
+                case .failure(let error): #expect((error as? SourceError)?.code == .notFound, "\(error)")
+                }
+                #expect(await torrents.source.statuses().isEmpty)
+                #expect(!torrents.directory.exists("state/\(item.id)"))
+            }
+        }
+        withExtendedLifetime(seeder) {}
+    }
+
+    private func removeBetween(_ id: ItemID, _ torrents: TorrentUnderTest, _ records: MemoryRecords) async throws {
+        try await records.holding(.remove, "resume/") { door in
+            async let keeping: Void = torrents.source.housekeeping()
+            try await door.untilWaiting()
+            async let removal: Void = torrents.source.remove(id, force: true)
+            try await door.untilWaiting(2)
+            door.open()
+            await keeping
+            try await removal
+        }
+    }
+}
