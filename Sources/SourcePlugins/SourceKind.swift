@@ -23,5 +23,5 @@ package struct SourceKind: Sendable {
     }
 
     /// Every kind this build has. A new kind is a line here.
-    package static let builtIn: [SourceKind] = [.disk, .torrent]
+    package static let builtIn: [SourceKind] = [.disk, .http, .torrent]
 }

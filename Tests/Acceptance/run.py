@@ -3,7 +3,7 @@
     python3 Tests/Acceptance/run.py [--quick] [NAME ...]
 
 Names choose checks: configs, ranges, random_ranges, desync, request_fuzz, greedy, paths, drain, slow, players,
-cache_hits, cache_random, cache_kill, cache_damage, cache_disk, cache_paused, torrent_adding, torrent_seeks,
+cache_hits, cache_random, cache_kill, cache_damage, cache_disk, cache_paused, http_origin, torrent_adding, torrent_seeks,
 torrent_life, torrent_players, hostile. ``MEDIA_GATEWAY`` names the program.
 """
 
@@ -18,8 +18,8 @@ import time
 import report
 
 CHECKS = ("configs", "ranges", "random_ranges", "desync", "request_fuzz", "greedy", "paths", "drain", "slow", "players",
-          "cache_hits", "cache_random", "cache_kill", "cache_damage", "cache_disk", "cache_paused", "torrent_adding",
-          "torrent_seeks", "torrent_life", "torrent_players", "hostile")
+          "cache_hits", "cache_random", "cache_kill", "cache_damage", "cache_disk", "cache_paused", "http_origin",
+          "torrent_adding", "torrent_seeks", "torrent_life", "torrent_players", "hostile")
 
 
 def main() -> int:

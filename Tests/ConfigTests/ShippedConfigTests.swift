@@ -8,7 +8,7 @@ struct ShippedConfigTests {
     }
 
     private func loadShipped() -> LoadedConfig {
-        let loaded = ConfigLoader(kinds: ["disk", "torrent"]).load(
+        let loaded = ConfigLoader(kinds: ["disk", "http", "torrent"]).load(
             path: repository.appending(path: "config.toml").path(percentEncoded: false)
         )
         // The options of the other kinds are read where those are known.

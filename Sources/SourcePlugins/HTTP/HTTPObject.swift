@@ -1,0 +1,157 @@
+import NIOCore
+import Synchronization
+
+/// An object at an origin.
+///
+/// Nothing is open between reads. What makes every read one of the same bytes is the entity tag, which each answer must
+/// have; an object with a weak one, or none, is read in one answer at a time, and its ``info`` has no revision.
+final class HTTPObject: MediaObject {
+    let info: ObjectInfo
+    let path: MediaPath
+    let version: ObjectVersion
+    let origin: Origin
+    let rangeless: RangelessObjects
+    /// The base URL that had it.
+    let base: Int
+
+    init(
+        _ facts: OriginAnswer.Facts,
+        _ head: OriginHead,
+        at path: MediaPath,
+        base: Int,
+        origin: Origin,
+        rangeless: RangelessObjects
+    ) {
+        let freshness = OriginFreshness(head, now: .now())
+        info = ObjectInfo(
+            size: facts.version.size,
+            // Without one, nothing of the object is kept.
+            revision: freshness.isStorable ? facts.version.revision : nil,
+            lastModified: freshness.lastModified,
+            mediaType: facts.mediaType,
+            validity: freshness.validity
+        )
+        version = facts.version
+        self.path = path
+        self.base = base
+        self.origin = origin
+        self.rangeless = rangeless
+    }
+
+    func read(_ range: Range<Int64>) async throws -> ByteStream {
+        if let size = version.size {
+            precondition(range.lowerBound >= 0 && range.upperBound <= size, "the range lies outside the object")
+        } else {
+            precondition(range == 0..<Int64.max, "an object of unknown size is read as a whole")
+        }
+        let read = HTTPRead(self, range)
+        try await read.prepare()
+        return ByteStream { try await read.next() }
+    }
+}
+
+/// One read of an object. Its requests end with it.
+final class HTTPRead: Sendable {
+    private struct State {
+        var progress: ReadProgress
+        /// The answer under way.
+        var exchange: OriginExchange?
+        /// The bytes that were waited for before the first pull.
+        var ready: ByteBuffer?
+    }
+
+    private let object: HTTPObject
+    private let state: Mutex<State>
+
+    init(_ object: HTTPObject, _ range: Range<Int64>) {
+        self.object = object
+        let settings = object.origin.settings
+        let progress = ReadProgress(
+            range,
+            of: object.version,
+            retries: settings.retries,
+            policy: object.origin.policy
+        )
+        state = Mutex(State(progress: progress))
+    }
+
+    deinit { state.withLock { $0.exchange }?.cancel() }
+
+    /// Waits for the first bytes, so that an object that cannot be read is known before anything is promised of it.
+    func prepare() async throws {
+        let bytes = try await pull()
+        state.withLock { $0.ready = bytes }
+    }
+
+    func next() async throws -> ByteBuffer? {
+        if let bytes = state.withLock({ $0.ready.take() }) { return bytes }
+        return try await pull()
+    }
+
+    /// One task pulls at a time, so the state is the same when it is put back.
+    private func pull() async throws -> ByteBuffer? {
+        try Task.checkCancellation()
+        var (progress, exchange) = state.withLock { ($0.progress, $0.exchange) }
+        defer {
+            state.withLock { state in
+                state.progress = progress
+                state.exchange = exchange
+            }
+        }
+        while !progress.isComplete {
+            do {
+                let answer: OriginExchange
+                if let exchange {
+                    answer = exchange
+                } else {
+                    answer = try await begin(&progress)
+                    exchange = answer
+                }
+                guard let part = try await answer.next(within: object.origin.settings.idleTimeout) else {
+                    exchange = nil
+                    if try progress.answerEnded() { return nil }
+                    continue
+                }
+                guard let bytes = try progress.take(part) else { continue }
+                if progress.isComplete {
+                    answer.discard()
+                    exchange = nil
+                }
+                return bytes
+            } catch let failure as OriginFailure {
+                exchange?.cancel()
+                exchange = nil
+                guard progress.mayRetry(after: failure) else { throw SourceError(failure) }
+                object.origin.metrics.countRetry()
+            } catch {
+                exchange?.cancel()
+                exchange = nil
+                throw error
+            }
+        }
+        return nil
+    }
+
+    /// Asks for what is missing.
+    private func begin(_ progress: inout ReadProgress) async throws -> OriginExchange {
+        let version = object.version
+        let isRangeless = version.size == nil || object.rangeless.contains(object.path)
+        if isRangeless { try progress.begin(.whole, size: version.size) }
+        let request = OriginRequest(
+            path: object.path,
+            range: isRangeless ? nil : progress.rest,
+            validator: version.validator
+        )
+        let response = try await object.origin.respond(to: request, preferring: object.base)
+        do {
+            let body = try OriginAnswer.body(response.head, asked: progress.rest, of: version)
+            if case .whole = body, !isRangeless { object.rangeless.insert(object.path) }
+            try progress.begin(body, size: version.size)
+        } catch {
+            response.exchange.discard()
+            object.origin.note(error, of: object.path)
+            throw error
+        }
+        return response.exchange
+    }
+}

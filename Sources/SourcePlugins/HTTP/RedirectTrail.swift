@@ -1,0 +1,37 @@
+/// The URLs that one request was sent to, one redirect after the other. Decides where the next leads; whether its host
+/// may be connected to is for the address policy.
+package struct RedirectTrail: Sendable {
+    package private(set) var url: OriginURL
+    private var visited: Set<OriginURL>
+    private let limit: Int
+
+    /// - Parameter limit: how many redirects are followed.
+    package init(from url: OriginURL, limit: Int) {
+        self.url = url
+        self.limit = limit
+        visited = [url]
+    }
+
+    /// Whether it has led away from where it began.
+    package var isRedirected: Bool { visited.count > 1 }
+
+    /// Goes on to what `reference`, found at ``url``, leads to.
+    ///
+    /// - Throws: ``SourceError``: `forbidden` if that is not encrypted while what led there was, `unavailable` for
+    ///   anything that is the origin's mistake.
+    package mutating func follow(_ reference: String) throws(SourceError) {
+        guard let next = url.resolving(reference) else {
+            throw SourceError(.unavailable, "the origin redirects to something that is no http or https URL")
+        }
+        guard next.origin.scheme == .https || url.origin.scheme == .http else {
+            throw SourceError(.forbidden, "the origin redirects from https to http")
+        }
+        guard visited.count <= limit else {
+            throw SourceError(.unavailable, "the origin redirects more than \(limit) times in a row")
+        }
+        guard visited.insert(next).inserted else {
+            throw SourceError(.unavailable, "the origin redirects in a circle")
+        }
+        url = next
+    }
+}

@@ -1,0 +1,239 @@
+import Glibc
+import NIOCore
+import NIOPosix
+import SourceContract
+import Synchronization
+
+/// An HTTP/1.1 origin in this process that serves ``PatternBytes`` with ranges, well or in a way that it is told.
+///
+/// It knows nothing of HTTP but what it writes, so that it can write anything.
+final class FaultyOrigin: Sendable {
+    struct Request: Sendable {
+        let line: String
+        /// With the query, as it was sent.
+        let target: String
+        let fields: [(name: String, value: String)]
+        /// How many requests for the same target came before.
+        let earlier: Int
+
+        func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }
+
+        /// Of a single `bytes=a-b`.
+        var range: ClosedRange<Int64>? {
+            guard let text = field("range"), text.hasPrefix("bytes=") else { return nil }
+            let ends = text.dropFirst(6).split(separator: "-").compactMap { Int64($0) }
+            return ends.count == 2 ? ends[0]...ends[1] : nil
+        }
+    }
+
+    struct Reply: Sendable {
+        enum Ending: Sendable {
+            case keep
+            case close
+            case reset
+            /// Nothing more comes, and the connection stays open.
+            case stall
+        }
+
+        var head: String
+        var body: [ByteBuffer] = []
+        /// Made piece by piece as it is sent, after ``body``.
+        var content: (bytes: PatternBytes, range: Range<Int64>)?
+        var isChunked = false
+        /// In the chunked coding, whether the last chunk comes.
+        var endsChunks = true
+        var pieceSize = 64 << 10
+        /// Between two pieces.
+        var pace = TimeAmount.zero
+        var ending = Ending.keep
+    }
+
+    struct Activity: Sendable {
+        var requests: [Request] = []
+        var connections = 0
+        /// Requests whose answer was not sent to its end.
+        var open = 0
+        /// Bytes of bodies that the kernel took.
+        var sent: Int64 = 0
+    }
+
+    let activity = Observed(Activity())
+    private let script: OriginScript
+    private let channel: Mutex<(any Channel)?> = Mutex(nil)
+
+    private init(_ script: OriginScript) {
+        self.script = script
+    }
+
+    var port: Int { channel.withLock { $0?.localAddress?.port } ?? 0 }
+
+    var requests: [Request] { activity.value.requests }
+
+    /// No longer takes connections. Those that are there go on.
+    func stop() async throws {
+        try await channel.withLock { $0.take() }?.close()
+    }
+
+    static func with<Value>(
+        _ script: OriginScript,
+        _ body: (FaultyOrigin) async throws -> Value
+    ) async throws -> Value {
+        let origin = FaultyOrigin(script)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: false)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Connection(origin))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        origin.channel.withLock { $0 = channel }
+        do {
+            let value = try await body(origin)
+            try await group.shutdownGracefully()
+            return value
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    fileprivate func begin(_ line: String, _ target: String, _ fields: [(name: String, value: String)]) -> Reply {
+        let request = activity.update { activity in
+            let earlier = activity.requests.count { $0.target == target }
+            let request = Request(line: line, target: target, fields: fields, earlier: earlier)
+            activity.requests.append(request)
+            activity.open += 1
+            return request
+        }
+        return script.reply(request)
+    }
+}
+
+/// How an origin answers.
+struct OriginScript: Sendable {
+    let reply: @Sendable (FaultyOrigin.Request) -> FaultyOrigin.Reply
+
+    init(_ reply: @escaping @Sendable (FaultyOrigin.Request) -> FaultyOrigin.Reply) {
+        self.reply = reply
+    }
+
+    /// As it should, with the same object everywhere.
+    static let sound = OriginScript { OriginObject().reply($0) }
+    /// Never.
+    static let silent = OriginScript { _ in FaultyOrigin.Reply(head: "", ending: .stall) }
+}
+
+/// One connection; on its event loop.
+private final class Connection: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let origin: FaultyOrigin
+    private var received = ByteBuffer()
+    private var isAnswering = false
+
+    init(_ origin: FaultyOrigin) {
+        self.origin = origin
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        origin.activity.update { $0.connections += 1 }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        origin.activity.update { activity in
+            activity.connections -= 1
+            if isAnswering { activity.open -= 1 }
+        }
+        isAnswering = false
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        received.writeBuffer(&buffer)
+        answer(context)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+
+    private func answer(_ context: ChannelHandlerContext) {
+        guard !isAnswering else { return }
+        let text = String(buffer: received)
+        guard let end = text.firstRange(of: "\r\n\r\n") else { return }
+        received.moveReaderIndex(forwardBy: text[..<end.upperBound].utf8.count)
+        let lines = text[..<end.lowerBound].split(separator: "\r\n")
+        let parts = (lines.first ?? "").split(separator: " ")
+        let fields = lines.dropFirst().map { line in
+            let colon = line.firstIndex(of: ":") ?? line.endIndex
+            let value = line[colon...].dropFirst()
+            return (name: line[..<colon].lowercased(), value: String(value.drop { $0 == " " }))
+        }
+        isAnswering = true
+        let target = parts.count > 1 ? String(parts[1]) : ""
+        let reply = origin.begin(String(lines.first ?? ""), target, fields)
+        context.write(wrapOutboundOut(ByteBuffer(string: reply.head)), promise: nil)
+        for buffer in reply.body { context.write(wrapOutboundOut(buffer), promise: nil) }
+        send(reply, from: reply.content?.range.lowerBound ?? 0, context)
+    }
+
+    /// Sends the content from `offset` on, a piece when the kernel has taken the one before.
+    private func send(_ reply: FaultyOrigin.Reply, from offset: Int64, _ context: ChannelHandlerContext) {
+        guard let (bytes, range) = reply.content, offset < range.upperBound else {
+            if reply.isChunked, reply.endsChunks {
+                context.write(wrapOutboundOut(ByteBuffer(string: "0\r\n\r\n")), promise: nil)
+            }
+            return finish(reply, context)
+        }
+        let end = min(offset + Int64(reply.pieceSize), range.upperBound)
+        var piece = bytes.buffer(offset..<end)
+        if reply.isChunked {
+            var chunk = ByteBuffer(string: String(end - offset, radix: 16) + "\r\n")
+            chunk.writeBuffer(&piece)
+            chunk.writeString("\r\n")
+            piece = chunk
+        }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(piece)).whenSuccess {
+            let (connection, context) = bound.value
+            connection.origin.activity.update { $0.sent += end - offset }
+            guard reply.pace > .zero else { return connection.send(reply, from: end, context) }
+            context.eventLoop.scheduleTask(in: reply.pace) {
+                bound.value.0.send(reply, from: end, bound.value.1)
+            }
+        }
+    }
+
+    private func finish(_ reply: FaultyOrigin.Reply, _ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenSuccess {
+            let (connection, context) = bound.value
+            switch reply.ending {
+            case .stall: break
+            case .keep:
+                connection.over()
+                connection.answer(context)
+            case .close:
+                connection.over()
+                context.close(promise: nil)
+            case .reset:
+                connection.over()
+                // With this, close(2) sends a RST.
+                let socket = context.channel as? any SocketOptionProvider
+                socket?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenComplete { _ in
+                    bound.value.1.close(promise: nil)
+                }
+            }
+        }
+    }
+
+    private func over() {
+        guard isAnswering else { return }
+        isAnswering = false
+        origin.activity.update { $0.open -= 1 }
+    }
+}
