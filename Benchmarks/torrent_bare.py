@@ -111,7 +111,7 @@ class Program:
         length, count = self.info.piece_length(), self.info.num_pieces()
         is_swift = time.monotonic() < self.swift_until
         is_first = position == start and position // length not in self.have
-        window = LARGEST_WINDOW if is_swift else min(INITIAL_WINDOW + position - start, LARGEST_WINDOW)
+        window = LARGEST_WINDOW if is_swift else min(INITIAL_WINDOW + (position - start) // 2, LARGEST_WINDOW)
         if is_first:
             window = min(window, max(FIRST_WINDOW, length - position % length))
         last = min((position + window - 1) // length + 1, count)

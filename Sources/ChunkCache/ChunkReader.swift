@@ -32,10 +32,12 @@ package final class ChunkReader: Sendable {
     private let isFinal: @Sendable (any Error) -> Bool
     private let executor: (any TaskExecutor)?
     private let end: Int64
+    private let readAhead: Int64
     private let state = Mutex(State())
 
     /// - Parameters:
     ///   - end: where the reader's range ends. Nothing is fetched beyond the chunk that holds the byte before it.
+    ///   - readAhead: how many bytes ahead of a reader that takes chunk after chunk are fetched at most.
     ///   - executor: where the fetching runs.
     ///   - isFinal: whether it is of no use to try again after this error of the source.
     ///   - source: reads the object, for this reader and for those that wait for the same chunks.
@@ -43,11 +45,13 @@ package final class ChunkReader: Sendable {
         _ store: ChunkStore,
         _ object: CachedObject,
         upTo end: Int64,
+        readAhead: Int64 = 8 << 20,
         executor: (any TaskExecutor)?,
         isFinal: @escaping @Sendable (any Error) -> Bool,
         source: @escaping ByteSource
     ) {
         self.store = store
+        self.readAhead = readAhead
         self.object = object
         self.source = source
         self.isFinal = isFinal
@@ -151,6 +155,7 @@ package final class ChunkReader: Sendable {
             object,
             first: id,
             limit: limit,
+            readAhead: readAhead,
             executor: executor,
             isFinal: isFinal,
             source: source

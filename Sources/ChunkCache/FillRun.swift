@@ -45,9 +45,6 @@ final class FillRun: Sendable {
         var surplus: ByteBuffer?
     }
 
-    /// How far ahead of a reader chunks are claimed at most.
-    private static let readAheadBytes: Int64 = 8 << 20
-
     private let store: ChunkStore
     private let object: CachedObject
     private let source: ByteSource
@@ -55,6 +52,8 @@ final class FillRun: Sendable {
     private let executor: (any TaskExecutor)?
     /// The end of the last chunk that may be claimed, as a position in the object.
     private let limit: Int64
+    /// How many chunks are claimed ahead of a reader at most.
+    private let aheadLimit: Int64
     private let state: Mutex<State>
 
     init(
@@ -62,6 +61,7 @@ final class FillRun: Sendable {
         _ object: CachedObject,
         first: ChunkID,
         limit: Int64,
+        readAhead: Int64,
         executor: (any TaskExecutor)?,
         isFinal: @escaping @Sendable (any Error) -> Bool,
         source: @escaping ByteSource
@@ -72,6 +72,7 @@ final class FillRun: Sendable {
         self.isFinal = isFinal
         self.executor = executor
         self.limit = limit
+        aheadLimit = max(readAhead / object.chunkSize, 1)
         self.state = Mutex(State(next: first.index))
     }
 
@@ -119,7 +120,6 @@ final class FillRun: Sendable {
     /// Claims chunks that a reader in the chunk with this index has not come to yet: `count` of them, or as many as may
     /// be fetched ahead, or the next one only as long as the cache takes none, for they stay in memory then.
     func claimAhead(of index: UInt64, _ count: Int64) {
-        let most = max(Self.readAheadBytes / object.chunkSize, 1)
         let (passed, isKeeping) = state.withLock { state -> (Deque<Fill>, Bool) in
             let isKeeping = !state.unstored.isEmpty
             guard state.readers == 1 else { return ([], isKeeping) }
@@ -128,7 +128,7 @@ final class FillRun: Sendable {
             return (passed, isKeeping)
         }
         for fill in passed { store.table.end(fill, isStored: false) }
-        claim(through: index + UInt64(min(max(count, 0), isKeeping ? 1 : most)))
+        claim(through: index + UInt64(min(max(count, 0), isKeeping ? 1 : aheadLimit)))
     }
 
     /// Claims every chunk up to `index` that nobody has, as far as the run goes and memory allows.
@@ -275,7 +275,7 @@ final class FillRun: Sendable {
     /// Keeps a complete chunk that the cache did not take, as there may be readers that come to it yet: the last few, and
     /// as long as anybody follows the run.
     func keep(_ fill: Fill) {
-        let limit = Int(clamping: max(Self.readAheadBytes / object.chunkSize, 1)) + 1
+        let limit = Int(clamping: aheadLimit) + 1
         let dropped = state.withLock { state in
             guard state.readers > 0 else { return Optional(fill) }
             state.unstored.append(fill)

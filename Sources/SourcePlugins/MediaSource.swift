@@ -19,6 +19,9 @@ package protocol MediaSource: Service {
     ///
     /// - Returns: `nil` if the item is not loaded, or if this source has nothing to unload.
     func lease(_ path: MediaPath) -> Lease?
+
+    /// Whether the source fetches ahead of its readers by itself, at their pace: then nobody above has to.
+    var readsAhead: Bool { get }
 }
 
 extension MediaSource {
@@ -28,6 +31,8 @@ extension MediaSource {
     }
 
     package func lease(_ path: MediaPath) -> Lease? { nil }
+
+    package var readsAhead: Bool { false }
 }
 
 /// One revision of one object, held open. Dropping the reference is all there is to closing it.

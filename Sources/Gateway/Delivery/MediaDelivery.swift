@@ -138,6 +138,7 @@ package struct MediaDelivery: Sendable {
             cache,
             cached,
             upTo: body.end,
+            readAhead: (source.readsAhead ? 2 : 8) << 20,
             executor: exchange.executor,
             isFinal: { ($0 as? SourceError)?.isFinal ?? false },
             source: { [entry, meter] range in

@@ -110,6 +110,8 @@ package final class TorrentSource: ItemSource {
         return TorrentObject(file, of: torrent, in: self)
     }
 
+    package var readsAhead: Bool { true }
+
     package func lease(_ path: MediaPath) -> Lease? {
         guard let id = path.item.map(catalogue.resolve),
             case .loaded(let torrent) = state.withLock({ $0.activities[id] })

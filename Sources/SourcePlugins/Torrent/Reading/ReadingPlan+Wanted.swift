@@ -27,7 +27,7 @@ extension ReadingPlan {
     /// The bytes that are wanted for `reader`.
     func window(of reader: Reader) -> Range<Int64> {
         let share = min(policy.maxWindow, policy.maxTorrentWindow / Int64(max(readers.count, 1)))
-        let grown = isSwift ? policy.maxWindow : policy.initialWindow + reader.contiguous
+        let grown = isSwift ? policy.maxWindow : policy.initialWindow + reader.contiguous / policy.windowGrowth
         let pastEnd = max(policy.readAheadPastEnd, min(reader.inherited, share))
         let start = reader.position
         let least = start - start % layout.pieceLength + layout.pieceLength * Int64(policy.minWindowPieces)

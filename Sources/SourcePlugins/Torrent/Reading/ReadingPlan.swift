@@ -101,7 +101,7 @@ package struct ReadingPlan: Sendable {
         change(id, now: now) { [policy] reader, window in
             let position = min(max(position, 0), reader.end)
             if (reader.position...max(window.upperBound, reader.position)).contains(position) {
-                reader.contiguous = min(reader.contiguous + (position - reader.position), policy.maxWindow)
+                reader.contiguous = min(reader.contiguous + (position - reader.position), policy.fullGrowth)
             } else {
                 (reader.contiguous, reader.inherited) = (0, 0)
             }
@@ -135,7 +135,7 @@ package struct ReadingPlan: Sendable {
         if let bytes = ended.take(near: position, slack: policy.continuationSlack, notBefore: oldest) { return bytes }
         // The next run of a read may begin before the one in front of it has been taken to its end.
         guard let reader = readers.first(where: { $0.end == position && $0.position < position }) else { return 0 }
-        return min(reader.contiguous + (reader.end - reader.position), policy.maxWindow)
+        return min(reader.contiguous + (reader.end - reader.position), policy.fullGrowth)
     }
 
     // MARK: Pieces

@@ -27,8 +27,10 @@ package struct ReadingPolicy: Sendable, Hashable {
     /// The first piece of a read is there the sooner the less else is wanted: every peer is free for it. Until it has come
     /// this is the window, or as far as that piece reaches.
     package var firstWindow: Int64 = 256 << 10
-    /// From then on, and as much more as is read in one go.
+    /// From then on, and one byte more for every ``windowGrowth`` that are read in one go: a window that grows fast keeps
+    /// the swarm busy, and a seek has to wait behind that.
     package var initialWindow: Int64 = 4 << 20
+    package var windowGrowth: Int64 = 2
     package var maxWindow: Int64 = 32 << 20
     /// For all readers together, who share it evenly.
     package var maxTorrentWindow: Int64 = 128 << 20
@@ -59,6 +61,9 @@ package struct ReadingPolicy: Sendable, Hashable {
 
     package init() {}
 
+    /// Bytes read in one go that make a window as large as it gets.
+    var fullGrowth: Int64 { maxWindow * windowGrowth }
+
     /// The same with every figure in its range, so that sums of them are numbers.
     var bounded: ReadingPolicy {
         var policy = self
@@ -67,6 +72,7 @@ package struct ReadingPolicy: Sendable, Hashable {
             \.readAheadPastEnd, \.hintWindow, \.maxHintBytes, \.continuationSlack,
         ]
         for figure in bytes { policy[keyPath: figure].clamp(to: 0...1 << 50) }
+        policy.windowGrowth.clamp(to: 1...1024)
         policy.frontPieces = frontPieces.clamped(to: 1...256)
         policy.minWindowPieces.clamp(to: 1...256)
         policy.maxDeadlines.clamp(to: 1...4096)

@@ -10,10 +10,11 @@ struct PlanUnderTest {
     var library = LibtorrentModel()
     var now = ContinuousClock.Instant.now
 
-    /// Without what only a read's first piece and a swift swarm change, which have tests of their own.
+    /// Without what only a read's first piece and a swift swarm change, which have tests of their own, and with windows that
+    /// grow by what is read.
     static let plainPolicy = {
         var policy = ReadingPolicy()
-        (policy.firstWindow, policy.swiftRate) = (.max, .max)
+        (policy.firstWindow, policy.swiftRate, policy.windowGrowth) = (.max, .max, 1)
         return policy
     }()
 
@@ -187,6 +188,19 @@ struct ReadingPlanWindowTests {
         test.move(1, to: 100 * mib)
         test.settle()
         #expect(test.window == 100..<104)
+    }
+
+    @Test("by default a window grows by half of what is read in one go")
+    func slowGrowth() throws {
+        var test = try PlanUnderTest(policy: ReadingPolicy())
+        test.open(1, from: 0)
+        var start: Int64 = 0
+        for (end, window) in [(8, 8..<16), (56, 56..<88), (80, 80..<112)] {
+            test.read(1, from: start, to: Int64(end) * mib)
+            test.settle()
+            start = Int64(end) * mib
+            #expect(test.window == window)
+        }
     }
 
     @Test(
