@@ -47,7 +47,13 @@ package struct MediaDelivery: Sendable {
             return object
         }
         var body = Body(range, head: nil, lease: lease)
-        try await send(&body, of: cached, object, to: exchange)
+        do {
+            try await send(&body, of: cached, object, to: exchange)
+        } catch let error as SourceError where error.code == .changed || error.code == .notFound {
+            // What the head was made of is no longer true: the next request asks the source.
+            objects.remove(key)
+            throw error
+        }
     }
 
     func plan(for request: GatewayRequest, _ info: ObjectInfo) -> DeliveryPlan {

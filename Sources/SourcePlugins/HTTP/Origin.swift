@@ -134,7 +134,7 @@ final class Origin: Sendable {
     ) async throws -> OriginResponse {
         var trail = RedirectTrail(from: bases[base].appending(request.path), limit: settings.redirects)
         while true {
-            let (head, exchange) = try await ask(trail.url, request)
+            let (head, exchange) = try await ask(trail.url, request, isAtHome: trail.isAtHome)
             if !trail.isRedirected { settle(head.status) }
             guard let reference = head.redirection else {
                 return OriginResponse(head: head, exchange: exchange, base: base)
@@ -146,9 +146,13 @@ final class Origin: Sendable {
 
     // MARK: - One request
 
-    private func ask(_ url: OriginURL, _ request: OriginRequest) async throws -> (OriginHead, OriginExchange) {
-        let addresses = try await allowedAddresses(url)
-        let fields = try await fields(url, request)
+    private func ask(
+        _ url: OriginURL,
+        _ request: OriginRequest,
+        isAtHome: Bool
+    ) async throws -> (OriginHead, OriginExchange) {
+        let addresses = try await allowedAddresses(url, isAtHome: isAtHome)
+        let fields = try await fields(url, request, isAtHome: isAtHome)
         var failure: any Error = OriginFailure(.unreachable)
         for address in addresses.prefix(policy.mostAddresses) {
             try Task.checkCancellation()
@@ -172,13 +176,11 @@ final class Origin: Sendable {
         throw failure
     }
 
-    /// Hosts that the configuration names are trusted; what a redirect names must be allowed, under every address that
+    /// Where the configuration sends a request is trusted; what a redirect names must be allowed, under every address that
     /// is connected to.
-    private func allowedAddresses(_ url: OriginURL) async throws -> [IPAddress] {
+    private func allowedAddresses(_ url: OriginURL, isAtHome: Bool) async throws -> [IPAddress] {
         let origin = url.origin
-        if bases.contains(where: { $0.origin.host == origin.host && $0.origin.port == origin.port }) {
-            return try await resolver.addresses(of: origin.host)
-        }
+        if isAtHome { return try await resolver.addresses(of: origin.host) }
         if let rule = settings.addressPolicy.refusal(of: origin.host) { throw Self.refusal(rule) }
         let addresses = try await resolver.addresses(of: origin.host)
         let allowed = addresses.filter(settings.addressPolicy.allows)
@@ -192,9 +194,13 @@ final class Origin: Sendable {
         SourceError(.forbidden, "the origin redirects to \(rule.rawValue), which allow_private_addresses may allow")
     }
 
-    private func fields(_ url: OriginURL, _ request: OriginRequest) async throws -> OriginHeaders.Fields {
+    private func fields(
+        _ url: OriginURL,
+        _ request: OriginRequest,
+        isAtHome: Bool
+    ) async throws -> OriginHeaders.Fields {
         var fields: OriginHeaders.Fields = [("Accept", "*/*"), ("User-Agent", "media-gateway")]
-        if url.origin == settings.baseURL.origin {
+        if isAtHome, url.origin == settings.baseURL.origin {
             let own = try await headers.fields()
             let names = Set(own.map { $0.name.lowercased() })
             fields = fields.filter { !names.contains($0.name.lowercased()) } + own

@@ -104,6 +104,10 @@ package enum OriginAnswer {
         guard head.tokens("content-encoding").allSatisfy({ $0 == "identity" }) else {
             throw SourceError(.refused, "the origin sends the object compressed, although it was asked not to")
         }
+        // Only the chunks are taken off on the way.
+        guard [[], ["chunked"]].contains(head.tokens("transfer-encoding")) else {
+            throw .misbehaved("a transfer coding that was not asked for")
+        }
     }
 
     /// - Returns: `nil` if the origin says nothing, or what servers say that do not know.

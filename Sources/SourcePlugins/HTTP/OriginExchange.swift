@@ -29,7 +29,8 @@ final class OriginExchange: HTTPClientResponseDelegate {
         var waiting: CheckedContinuation<Void, Never>?
         /// The end of the current wait.
         var deadline: NIODeadline?
-        var isWatched = false
+        /// When the timer that counts fires; those set for later say nothing.
+        var looksAt: NIODeadline?
     }
 
     /// Keeps the client from being shut down.
@@ -158,26 +159,28 @@ final class OriginExchange: HTTPClientResponseDelegate {
 
     // MARK: - Limits
 
-    /// One timer serves all waits: it is set again only when it fires.
+    /// One timer serves all waits: it is set again when it fires, or for a wait that ends earlier.
     private func watch(until deadline: NIODeadline) {
         let loop = state.withLock { state -> (any EventLoop)? in
             guard state.outcome == nil else { return nil }
             state.deadline = deadline
-            guard !state.isWatched, let loop = state.task?.eventLoop else { return nil }
-            state.isWatched = true
+            if let looksAt = state.looksAt, looksAt <= deadline { return nil }
+            guard let loop = state.task?.eventLoop else { return nil }
+            state.looksAt = deadline
             return loop
         }
         if let loop { schedule(deadline, on: loop) }
     }
 
     private func schedule(_ time: NIODeadline, on loop: any EventLoop) {
-        loop.scheduleTask(deadline: time) { [weak self] in self?.look(on: loop) }
+        loop.scheduleTask(deadline: time) { [weak self] in self?.look(at: time, on: loop) }
     }
 
-    private func look(on loop: any EventLoop) {
-        let deadline = state.withLock { state in
-            state.isWatched = state.deadline != nil && state.outcome == nil
-            return state.isWatched ? state.deadline : nil
+    private func look(at time: NIODeadline, on loop: any EventLoop) {
+        let deadline = state.withLock { state -> NIODeadline? in
+            guard state.looksAt == time else { return nil }
+            state.looksAt = state.outcome == nil ? state.deadline : nil
+            return state.looksAt
         }
         guard let deadline else { return }
         if deadline <= .now() {

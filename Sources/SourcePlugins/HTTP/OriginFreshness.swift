@@ -17,7 +17,8 @@ struct OriginFreshness: Sendable, Hashable {
         policy.heuristicPercentage = 0
         let validity = ObjectValidity(message, maximum: Self.longest, policy: policy)
         self.validity = validity.validity
-        isStorable = validity.mayBeStored
+        // Nobody can tell for whom else it would be right (RFC 9111 §4.1).
+        isStorable = validity.mayBeStored && !head.tokens("vary").contains("*")
         lastModified = message.lastModified.map { Timestamp(seconds: $0) }
     }
 }

@@ -15,6 +15,9 @@ package struct RedirectTrail: Sendable {
     /// Whether it has led away from where it began.
     package var isRedirected: Bool { visited.count > 1 }
 
+    /// Whether it has always been at the host and port where it began. Nobody else may lead to what is trusted.
+    package private(set) var isAtHome = true
+
     /// Goes on to what `reference`, found at ``url``, leads to.
     ///
     /// - Throws: ``SourceError``: `forbidden` if that is not encrypted while what led there was, `unavailable` for
@@ -32,6 +35,7 @@ package struct RedirectTrail: Sendable {
         guard visited.insert(next).inserted else {
             throw SourceError(.unavailable, "the origin redirects in a circle")
         }
+        isAtHome = isAtHome && next.origin.host == url.origin.host && next.origin.port == url.origin.port
         url = next
     }
 }

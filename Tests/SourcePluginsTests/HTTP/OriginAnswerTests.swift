@@ -42,6 +42,10 @@ struct OriginAnswerTests {
                 .unavailable
             ),
             (206, [tag, ("Content-Range", "bytes 10-19/100"), ("Content-Encoding", "gzip")], .refused),
+            (
+                206, [tag, ("Content-Range", "bytes 10-19/100"), ("Transfer-Encoding", "gzip, chunked")], .unavailable
+            ),
+            (200, [tag, ("Transfer-Encoding", "gzip")], .unavailable),
             (206, [("Content-Range", "bytes 10-19/100")], .changed),
             (206, [("ETag", "\"v2\""), ("Content-Range", "bytes 10-19/100")], .changed),
             (206, [("ETag", "W/\"v1\""), ("Content-Range", "bytes 10-19/100")], .changed),

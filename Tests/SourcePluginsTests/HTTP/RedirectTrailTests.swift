@@ -19,6 +19,20 @@ struct RedirectTrailTests {
         #expect(trail.url.description == end)
     }
 
+    @Test("a request that has been elsewhere is not at home any more, wherever it is sent to next")
+    func home() throws {
+        var trail = RedirectTrail(from: try #require(OriginURL("http://a.example/x")), limit: 5)
+        try trail.follow("/y")
+        #expect(trail.isAtHome)
+        try trail.follow("http://b.example/")
+        #expect(!trail.isAtHome)
+        try trail.follow("http://a.example/z")
+        #expect(!trail.isAtHome)
+        trail = RedirectTrail(from: try #require(OriginURL("http://a.example/x")), limit: 5)
+        try trail.follow("http://a.example:81/x")
+        #expect(!trail.isAtHome)
+    }
+
     @Test(
         "what leads back, nowhere, or out of encryption is not followed",
         arguments: [

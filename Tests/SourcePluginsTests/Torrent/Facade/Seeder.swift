@@ -91,6 +91,17 @@ final class Seeder: Sendable {
         return count
     }
 
+    /// Ends it, and waits until it is gone.
+    func end() async {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { [self] in
+                try? input.fileHandleForWriting.close()
+                while Self.line(of: output) != nil {}
+                continuation.resume()
+            }
+        }
+    }
+
     deinit {
         try? input.fileHandleForWriting.close()
     }
