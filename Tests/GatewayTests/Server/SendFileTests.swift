@@ -81,9 +81,7 @@ struct SendFileTests {
     func changed() async throws {
         try await withGateway(size: 64 << 20) { gateway, directory in
             let client = try await gateway.client()
-            try await client.send("GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
-            try await client.untilReceived(1)
-            try await client.setReading(false)
+            try await client.takeBeginning(of: "GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
             try directory.overwrite("film.mkv", PatternBytes("film.mkv", generation: 1), (64 << 20) - 10..<64 << 20)
             try await client.setReading(true)
             let received = try await client.untilClosed()
@@ -95,8 +93,7 @@ struct SendFileTests {
     func left() async throws {
         try await withGateway { gateway, _ in
             let client = try await gateway.client()
-            try await client.send("GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
-            try await client.untilReceived(1)
+            try await client.takeBeginning(of: "GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
             try await client.close()
             await gateway.untilCounted(#"aborted_total{cause="client_gone",plane="data"} 1"#)
         }

@@ -57,6 +57,14 @@ final class RawClient: Sendable {
         try await channel.setOption(.autoRead, value: isReading).get()
     }
 
+    /// Asks for something and takes the beginning of what comes, and no more of it.
+    func takeBeginning(of request: String) async throws {
+        try await setReading(false)
+        try await send(request)
+        channel.read()
+        try await untilReceived(1)
+    }
+
     /// Sends FIN and goes on reading.
     func closeOutput() async throws {
         try await channel.close(mode: .output)
