@@ -50,12 +50,12 @@ void event_pump::added(const lt::add_torrent_alert& alert) {
         if (record.deletes_files)
             emit(CLT_EVENT_DELETED, number);
     } else if (!record.is_announced) {
-        emit(CLT_EVENT_ADDED, number, alert.error.value(), alert.error ? alert.error.message() : "");
+        emit_added(number, alert.error);
     } else if (alert.error) {
         emit(CLT_EVENT_ERROR, number, alert.error.value(), alert.error.message());
         emit(CLT_EVENT_REMOVED, number);
     } else {
-        emit_metadata(number, *record.metadata);
+        emit_info(CLT_EVENT_METADATA, number, *record.metadata);
     }
 }
 
@@ -109,7 +109,7 @@ void event_pump::metadata_received(uint64_t number, const lt::torrent_handle& ha
         record.metadata = metadata;
         record.parameters.reset();
     }
-    emit_metadata(number, *metadata);
+    emit_info(CLT_EVENT_METADATA, number, *metadata);
 }
 
 /// libtorrent 2.0.8 tells files of one name apart when it reads metadata from a file, but not when peers send it: they
@@ -135,14 +135,33 @@ bool event_pump::replace(uint64_t number, const lt::torrent_info& metadata) {
     return true;
 }
 
-void event_pump::emit_metadata(uint64_t number, const lt::torrent_info& metadata) {
+void event_pump::emit_added(uint64_t number, const lt::error_code& error) {
+    const std::string text = error ? error.message() : "";
+    clt_event event{};
+    event.kind = CLT_EVENT_ADDED;
+    event.torrent = number;
+    event.error = error.value();
+    event.message = text.c_str();
+    event.is_duplicate = error == lt::errors::duplicate_torrent;
+    emit(event);
+}
+
+void event_pump::emit_info(clt_event_kind kind, uint64_t number, const lt::torrent_info& metadata) {
     const lt::span<const char> bytes = metadata.info_section();
     clt_event event{};
-    event.kind = CLT_EVENT_METADATA;
+    event.kind = kind;
     event.torrent = number;
     event.bytes = reinterpret_cast<const uint8_t*>(bytes.data());
     event.byte_count = static_cast<size_t>(bytes.size());
     emit(event);
+}
+
+void event_pump::conflicting(const lt::torrent_conflict_alert& alert) {
+    for (const lt::torrent_handle& handle : { alert.handle, alert.conflicting_torrent }) {
+        const uint64_t number = number_of(handle.userdata());
+        if (alert.metadata && is_present(number))
+            emit_info(CLT_EVENT_CONFLICT, number, *alert.metadata);
+    }
 }
 
 void event_pump::metadata_failed(const lt::metadata_failed_alert& alert) {

@@ -35,6 +35,7 @@ class event_pump {
     void removed(const lt::torrent_removed_alert& alert);
     void deleted(const lt::info_hash_t& hashes, const lt::error_code& error);
     void metadata_received(uint64_t number, const lt::torrent_handle& handle);
+    void conflicting(const lt::torrent_conflict_alert& alert);
     void metadata_failed(const lt::metadata_failed_alert& alert);
     /// `is_catching_up` if only what has not been told yet is to be.
     void checked(uint64_t number, const lt::torrent_handle& handle, bool is_catching_up);
@@ -53,7 +54,8 @@ class event_pump {
 
     bool is_present(uint64_t number);
     void emit_finished(uint64_t number, lt::piece_index_t piece);
-    void emit_metadata(uint64_t number, const lt::torrent_info& metadata);
+    void emit_added(uint64_t number, const lt::error_code& error);
+    void emit_info(clt_event_kind kind, uint64_t number, const lt::torrent_info& metadata);
     bool replace(uint64_t number, const lt::torrent_info& metadata);
     /// Says why and removes the torrent.
     void refuse(uint64_t number, const lt::error_code& error);

@@ -68,6 +68,7 @@ void event_pump::take(lt::alert& alert) {
             const auto& handle = as<lt::metadata_received_alert>(alert).handle;
             return metadata_received(number_of(handle.userdata()), handle);
         }
+        case lt::torrent_conflict_alert::alert_type: return conflicting(as<lt::torrent_conflict_alert>(alert));
         case lt::metadata_failed_alert::alert_type: return metadata_failed(as<lt::metadata_failed_alert>(alert));
         case lt::torrent_checked_alert::alert_type: {
             const auto& handle = as<lt::torrent_checked_alert>(alert).handle;
@@ -224,6 +225,9 @@ void event_pump::piece_read(const lt::read_piece_alert& alert) {
 
 void event_pump::stopped(const lt::torrent_error_alert& alert) {
     const uint64_t number = number_of(alert.handle.userdata());
+    // Told by #CLT_EVENT_CONFLICT.
+    if (alert.error == lt::errors::duplicate_torrent)
+        return;
     if (is_present(number))
         emit(CLT_EVENT_ERROR, number, alert.error.value(), described(alert.error, alert.filename()));
 }

@@ -25,6 +25,11 @@ package protocol ItemSource: ListingSource {
     /// - Returns: `nil` if it is not known.
     func describe(_ id: ItemID) async throws -> ItemDescription?
 
+    /// Describes an item from what is known, and takes in what the reference says of where it is to be had.
+    ///
+    /// - Returns: `nil` if it is not known.
+    func describe(_ reference: ItemReference) async throws -> ItemDescription?
+
     /// Describes an item, and asks the world for it if it is not known. However many ask at once, the world is asked once.
     ///
     /// - Throws: ``SourceError``: `timedOut` if nobody answered in time, `refused` if what came is not acceptable,
@@ -49,6 +54,10 @@ package protocol ItemSource: ListingSource {
 }
 
 extension ItemSource {
+    package func describe(_ reference: ItemReference) async throws -> ItemDescription? {
+        try await describe(reference.id)
+    }
+
     /// Whether what `path` names can be found without asking anybody else. Never blocks.
     package func isKnown(_ path: MediaPath) -> Bool {
         guard let id = path.components.first.flatMap({ ItemID($0.description) }) else { return true }

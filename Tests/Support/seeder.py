@@ -11,6 +11,7 @@ What to seed:
     --seed NUMBER         other numbers give other bytes; the same arguments always give the same torrent (default 1)
     --version v1|v2|hybrid
     --piece-size BYTES    v1 takes any; the others a power of two from 16384 on (default 65536)
+    --private             peers come from its trackers alone; with v1 only
     --torrent PATH        takes everything but the bytes, which --seed gives, from a .torrent made with the same --seed
     --directory PATH      where the files go, kept afterwards; without it a temporary folder
     --save-torrent PATH   writes the .torrent
@@ -53,6 +54,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--version", choices=["v1", "v2", "hybrid"], default="v1")
     parser.add_argument("--piece-size", type=int, default=65536)
+    parser.add_argument("--private", action="store_true")
     parser.add_argument("--torrent")
     parser.add_argument("--directory")
     parser.add_argument("--save-torrent")
@@ -88,7 +90,7 @@ def v1_info(options):
     whole = b"".join(content(options, index, path, size) for index, (path, size) in enumerate(files))
     step = options.piece_size
     hashes = (hashlib.sha1(whole[start : start + step]).digest() for start in range(0, len(whole), step))
-    info = {b"piece length": step, b"pieces": b"".join(hashes)}
+    info = {b"piece length": step, b"pieces": b"".join(hashes)} | ({b"private": 1} if options.private else {})
     if len(files) == 1 and options.name is None:
         return info | {b"name": files[0][0].encode(), b"length": files[0][1]}
     paths = [{b"length": size, b"path": [part.encode() for part in path.split("/")]} for path, size in files]

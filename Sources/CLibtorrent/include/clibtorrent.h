@@ -137,12 +137,17 @@ typedef enum {
     CLT_EVENT_LISTENING,
     /** A socket could not be opened: `endpoint`, `message`. */
     CLT_EVENT_LISTEN_FAILED,
-    /** The torrent has been added, or not: `error` is 0 or says why, with `message`. If not, the torrent is gone. */
+    /** The torrent has been added, or not: `error` is 0 or says why, with `message` and `is_duplicate`. If not, the
+     *  torrent is gone. */
     CLT_EVENT_ADDED,
     /** The metadata has come from a peer: `bytes` is the info dictionary. Not sent if it was given to clt_add().
      *  Metadata that libtorrent cannot use, or with more than #CLT_MAX_PIECES pieces, gives #CLT_EVENT_ERROR instead,
      *  and then #CLT_EVENT_REMOVED without being asked for. */
     CLT_EVENT_METADATA,
+    /** The metadata of this torrent or of another one has come, and shows that both are the same, named by different
+     *  hashes: `bytes` is the info dictionary. Sent for each of the two; neither does anything any more, and both have
+     *  to be removed before the torrent can be added with its metadata. */
+    CLT_EVENT_CONFLICT,
     /** What is on the disk has been looked at: `bytes` has a bit for each piece, the first in the highest bit of the
      *  first byte, 1 for a piece that is there. Sent once after metadata is known, before any
      *  #CLT_EVENT_PIECE_FINISHED, and again after a torrent was checked anew. */
@@ -214,6 +219,8 @@ typedef struct {
     int32_t piece;
     int32_t error;
     uint8_t is_stalled;
+    /** Whether a torrent could not be added because there is another one with one of its hashes. */
+    uint8_t is_duplicate;
     /** In English, ends with NUL; never NULL, may be empty. Contains text from peers and trackers: not to be
      *  trusted. */
     const char *message;

@@ -89,13 +89,16 @@ struct OldRoutes: Sendable {
         if !isKnown, let problem = gate.refuse(call.request, call.source.addPolicy, of: call.entry.name) {
             return refuse(problem)
         }
+        let mayHelp = gate.refuseChange(call.request, call.source.addPolicy, of: call.entry.name) == nil
         return operation(call, route) { exchange in
             guard isKnown else {
                 return try await body(ItemContents(call.source.resolve(reference)), exchange)
             }
             // Off the event loop: an item may have thousands of files.
             let item = try await withTaskExecutorPreference(globalConcurrentExecutor) {
-                try await call.source.describe(reference.id).map { ItemContents($0) }
+                let description =
+                    try await mayHelp ? call.source.describe(reference) : call.source.describe(reference.id)
+                return description.map { ItemContents($0) }
             }
             guard let item else { return try await exchange.respond(text: OldText.noTorrent, status: 404) }
             try await body(item, exchange)

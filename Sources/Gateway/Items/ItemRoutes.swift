@@ -141,7 +141,8 @@ struct ItemRoutes: Sendable {
     ) async throws {
         let isKnown = place.source.isKnown(added.reference.id)
         if !isKnown, !added.isWhole, let problem = gate.refuseQuestion(request) { throw problem }
-        let contents = try await place.contents(of: added.reference, isKnown: isKnown)
+        // Whoever may not bring in anything did not get here.
+        let contents = try await place.contents(of: added.reference, isKnown: isKnown, mayHelp: true)
         try await respond(to: exchange, with: contents, of: place, status: isKnown ? 200 : 201)
     }
 
@@ -157,8 +158,9 @@ struct ItemRoutes: Sendable {
         if !isKnown, let problem = gate.refuse(request, place.source.addPolicy, of: place.entry.name) {
             return place.refuse(problem)
         }
+        let mayHelp = gate.refuseChange(request, place.source.addPolicy, of: place.entry.name) == nil
         return operation(place) { exchange in
-            let contents = try await place.contents(of: reference, isKnown: isKnown)
+            let contents = try await place.contents(of: reference, isKnown: isKnown, mayHelp: mayHelp)
             let file = try query.file.map { try contents.file($0) } ?? contents.main
             var location = file.map { place.mount.url(contents.address(of: $0)) }
             // Browsers show what they can play of a film in the player's page, and would save the rest.
@@ -260,17 +262,22 @@ private struct Place: Sendable {
         try await contents(of: mayAsk ? source.reference(id.description) : nil, or: id)
     }
 
-    func contents(of reference: ItemReference, isKnown: Bool) async throws -> ItemContents {
-        try await contents(of: isKnown ? nil : reference, or: reference.id)
+    /// - Parameter mayHelp: whether what the reference says of where a known item is to be had may be used.
+    func contents(of reference: ItemReference, isKnown: Bool, mayHelp: Bool) async throws -> ItemContents {
+        guard isKnown, mayHelp else { return try await contents(of: isKnown ? nil : reference, or: reference.id) }
+        return try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            guard let description = try await source.describe(reference) else { throw Self.justRemoved }
+            return ItemContents(description)
+        }
     }
+
+    private static let justRemoved = SourceError(.notFound, "the item has just been removed")
 
     private func contents(of reference: ItemReference?, or id: ItemID) async throws -> ItemContents {
         // Off the event loop: an item may have thousands of files.
         try await withTaskExecutorPreference(globalConcurrentExecutor) {
             if let reference { return ItemContents(try await source.resolve(reference)) }
-            guard let description = try await source.describe(id) else {
-                throw SourceError(.notFound, "the item has just been removed")
-            }
+            guard let description = try await source.describe(id) else { throw Self.justRemoved }
             return ItemContents(description)
         }
     }

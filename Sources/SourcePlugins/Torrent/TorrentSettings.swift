@@ -43,6 +43,8 @@ package struct TorrentSettings: Sendable {
     package var maxConnections = 400
     package var proxy: TorrentProxy?
     package var allowsPrivateAddresses = false
+    /// What is kept of torrents is bounded to so many bytes, half of what a store of records holds; no option.
+    package var recordSpace: Int64 = 512 << 20
 
     package init(stateDirectory: String) {
         self.stateDirectory = stateDirectory

@@ -25,6 +25,8 @@ extension TorrentSource {
         }
         unloadIdle(torrents)
         await keepWithinSpace()
+        await keepRecordsWithinSpace()
+        try? await catalogue.saveUses()
         for torrent in state.withLock({ $0.loaded }) {
             if torrent.isStalled {
                 torrent.goOn()
@@ -66,6 +68,7 @@ extension TorrentSource {
             if catalogue.isKnown(id) {
                 let lastUse = catalogue.files[id]?.lastUse ?? 0
                 try? await catalogue.setFiles(id, TorrentCatalogue.Files(bytes: bytes, lastUse: lastUse))
+                changed()
             } else {
                 await deleteUnused(id)
             }
@@ -92,6 +95,40 @@ extension TorrentSource {
         context.logger.info("torrent begins anew for want of space", metadata: ["torrent": "\(largest.id)"])
         // It plays on: what was read is in the hands of its readers, or in the cache.
         await startOver(largest, deletesFiles: true)
+    }
+
+    /// Forgets torrents, what was used longest ago first, when more is kept of all of them than may be: some at a time,
+    /// and a little more than it must, so as not to come back for each that is new. Those that are in the session stay,
+    /// and those whose files are to be kept.
+    ///
+    /// What the gateway has of them in its cache stays right, so it is not told.
+    private func keepRecordsWithinSpace() async {
+        guard catalogue.size > settings.recordSpace else { return }
+        let limit = settings.recordSpace - settings.recordSpace / 16
+        var forgotten = 0
+        for id in catalogue.leastUsed where catalogue.size > limit && forgotten < 64 {
+            if settings.keep == .keep, catalogue.files[id].map({ $0.bytes > 0 }) == true { continue }
+            guard let flight = beginForgetting(id) else { continue }
+            try? await flight.value()
+            forgotten += 1
+        }
+        guard forgotten > 0 else { return }
+        context.logger.info("torrents forgotten for want of space", metadata: ["count": "\(forgotten)"])
+    }
+
+    /// - Returns: the end of it; `nil` if something is under way with the torrent.
+    private func beginForgetting(_ id: ItemID) -> Flight<Void>? {
+        state.withLock { state in
+            guard state.activities[id] == nil else { return nil }
+            let flight = Flight { [self] in
+                defer { settle(id, nil) }
+                try await catalogue.remove(id)
+                forgetLeads(of: id)
+                await deleteFiles(of: id)
+            }
+            state.activities[id] = .leaving(flight)
+            return flight
+        }
     }
 
     /// What torrents have on the disk with which nothing is under way.
@@ -128,8 +165,7 @@ extension TorrentSource {
             // Peers that it has been connected to for some seconds are in the resume data.
             let resumeData = try await torrent.resumeData(onlyIfModified: false)
             if deletesFiles { try await catalogue.setResumeData(torrent.id, nil) }
-            var description = description(of: stored, resumeData: resumeData)
-            description.peers = torrent.peers.map(clt_endpoint.init)
+            var description = description(of: stored, resumeData: resumeData, torrent.leads)
             description.usesPeersOnly = deletesFiles
             do {
                 try await torrent.startOver(description, deletesFiles: deletesFiles)

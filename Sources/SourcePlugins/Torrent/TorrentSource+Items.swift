@@ -8,11 +8,8 @@ extension TorrentSource {
     package func reference(_ text: String) throws -> ItemReference {
         let magnet = try Magnet(text, policy: settings.addressPolicy)
         try checkVersion(magnet.hashes)
-        let reference = TorrentReference(
-            hashes: magnet.hashes,
-            trackers: magnet.trackers,
-            peers: magnet.peers
-        )
+        let leads = TorrentLeads(peers: magnet.peers, trackers: magnet.trackers)
+        let reference = TorrentReference(hashes: magnet.hashes, leads: leads)
         return ItemReference(id: try ItemID(magnet.hashes), details: reference)
     }
 
@@ -21,13 +18,13 @@ extension TorrentSource {
         try checkVersion(torrent.metadata.hashes)
         let reference = TorrentReference(
             hashes: torrent.metadata.hashes,
-            trackers: torrent.upload.trackers,
+            leads: TorrentLeads(peers: [], trackers: torrent.upload.trackers),
             torrent: torrent
         )
         return ItemReference(id: torrent.id, details: reference)
     }
 
-    private func checkVersion(_ hashes: InfoHashes) throws {
+    func checkVersion(_ hashes: InfoHashes) throws {
         guard hashes.v1 != nil || settings.acceptsV2 else {
             throw SourceError(
                 .refused,
@@ -39,158 +36,9 @@ extension TorrentSource {
     package func isKnown(_ id: ItemID) -> Bool { catalogue.isKnown(id) }
 
     package func describe(_ id: ItemID) async throws -> ItemDescription? {
-        try await catalogue.torrent(id)?.description
-    }
-
-    package func resolve(_ reference: ItemReference) async throws -> ItemDescription {
-        guard let details = reference.details as? TorrentReference else {
-            throw SourceError(.badReference, "this is no reference to a torrent")
-        }
-        if let known = try await catalogue.torrent(reference.id) { return try known.description }
-        if let torrent = details.torrent {
-            try await catalogue.add(torrent)
-            // Nobody has to be asked any more; whoever asks gets this one.
-            if case .resolving(let asking?, _) = state.withLock({ $0.activities[torrent.id] }) {
-                asking.fail(SourceError(.unavailable, "the torrent's metadata came another way"))
-            }
-            return try torrent.description
-        }
-        return try await resolve(details, reference.id).description
-    }
-
-    /// Asks peers for the metadata of a torrent, once however many ask for it.
-    ///
-    /// - Throws: ``SourceError``: `timedOut`, `refused`, `overloaded`, `unavailable`; `CancellationError`.
-    private func resolve(_ reference: TorrentReference, _ id: ItemID) async throws -> StoredTorrent {
-        try checkVersion(reference.hashes)
-        while true {
-            try Task.checkCancellation()
-            switch state.withLock({ beginResolving(reference, id, &$0) }) {
-            case .resolving(let torrent, let flight):
-                torrent?.help(peers: reference.peers, trackers: reference.trackers)
-                return try await flight.value()
-            case .loaded, .loading:
-                // It became known since it was looked up.
-                if let stored = try await catalogue.torrent(id) { return stored }
-                try await waitForChange()
-            case .leaving(let flight):
-                try await flight.value()
-            }
-        }
-    }
-
-    private func beginResolving(_ reference: TorrentReference, _ id: ItemID, _ state: inout State) -> Activity {
-        if let activity = state.activities[id] { return activity }
-        let activity = Activity.resolving(nil, Flight { [self] in try await askForMetadata(reference, id) })
-        state.activities[id] = activity
-        return activity
-    }
-
-    /// The work of an activity, which it ends.
-    private func askForMetadata(_ reference: TorrentReference, _ id: ItemID) async throws -> StoredTorrent {
-        do {
-            try await catalogue.ready()
-            if let known = try await catalogue.torrent(id) {
-                settle(id, nil)
-                return known
-            }
-            try await reserveRoom()
-        } catch {
-            settle(id, nil)
-            throw error
-        }
-        let torrent: LoadedTorrent
-        do {
-            torrent = try await asking(reference, id)
-        } catch {
-            releaseRoom()
-            settle(id, nil)
-            throw error
-        }
-        do {
-            let stored = try await metadata(of: torrent, reference)
-            try await catalogue.add(stored)
-            context.logger.info("torrent found", metadata: ["torrent": "\(id)", "name": "\(stored.metadata.name)"])
-            if stored.id == id {
-                settle(id, .loaded(torrent))
-            } else {
-                // Asked for by its other hash: it is kept, and loaded, under the one that names it.
-                await unload(torrent, deletesFiles: true)
-                settle(id, nil)
-            }
-            return stored
-        } catch {
-            await unload(torrent, deletesFiles: true)
-            settle(id, nil)
-            if let known = try await catalogue.torrent(id) { return known }
-            throw error
-        }
-    }
-
-    /// A torrent in the session that asks for its metadata.
-    private func asking(_ reference: TorrentReference, _ id: ItemID) async throws -> LoadedTorrent {
-        // What version 2 needs to judge a piece comes after the metadata.
-        let head = reference.hashes.v1 == nil ? 0 : 2
-        let torrent = LoadedTorrent(
-            id,
-            session: try await session(),
-            directory: directory(of: id),
-            peers: reference.peers,
-            wantedHead: head,
-            metadata: nil,
-            metrics: metrics,
-            now: now,
-            becameIdle: { [weak self] in self?.changed() }
-        )
-        try torrent.add(
-            NewTorrent(
-                infoHashes: reference.hashes,
-                directory: directory(of: id),
-                trackers: trackers(reference.trackers, isPrivate: false),
-                peers: reference.peers.map(clt_endpoint.init),
-                wantedHead: UInt32(head),
-                maxConnections: connectionsPerTorrent
-            )
-        )
-        state.withLock { state in
-            if case .resolving(_, let flight) = state.activities[id] {
-                state.activities[id] = .resolving(torrent, flight)
-            }
-        }
-        return torrent
-    }
-
-    /// Waits for the metadata, and vets it.
-    private func metadata(of torrent: LoadedTorrent, _ reference: TorrentReference) async throws -> StoredTorrent {
-        let info = try await info(of: torrent)
-        let policy = settings.addressPolicy
-        let stored = try await context.blockingPool.call {
-            do {
-                return try StoredTorrent(info: info, trackers: reference.trackers, policy: policy)
-            } catch let error as SourceError {
-                throw SourceError(.refused, "the torrent is not served: \(error.message)")
-            }
-        }
-        guard stored.metadata.hashes.agree(with: reference.hashes) else {
-            throw SourceError(.refused, "the torrent is another than the one that was asked for")
-        }
-        try torrent.accept(stored.metadata)
-        return stored
-    }
-
-    private func info(of torrent: LoadedTorrent) async throws -> [UInt8] {
-        try await withThrowingTaskGroup(of: [UInt8]?.self) { tasks in
-            tasks.addTask { try await torrent.fetchedInfo() }
-            tasks.addTask { [settings] in
-                try await Task.sleep(for: settings.metadataTimeout)
-                return nil
-            }
-            defer { tasks.cancelAll() }
-            guard let info = try await tasks.next() ?? nil else {
-                throw SourceError(.timedOut, "no peer sent the torrent's metadata within \(settings.metadataTimeout)")
-            }
-            return info
-        }
+        guard let torrent = try await catalogue.torrent(id) else { return nil }
+        catalogue.used(torrent.id)
+        return try torrent.description
     }
 
     package func remove(_ id: ItemID, force: Bool) async throws {
@@ -230,6 +78,7 @@ extension TorrentSource {
                 defer { settle(stored.id, nil) }
                 // First, so that nothing of it is kept or loaded any more.
                 try await catalogue.remove(stored.id)
+                forgetLeads(of: stored.id)
                 if let torrent {
                     await unload(torrent, deletesFiles: true)
                 } else {

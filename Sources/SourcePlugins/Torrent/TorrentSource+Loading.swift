@@ -27,12 +27,16 @@ extension TorrentSource {
 
     /// What is under way with the torrent: loading, if it was nothing.
     private func beginLoading(_ stored: StoredTorrent, _ state: inout State) -> Activity {
-        if let activity = state.activities[stored.id] { return activity }
+        // Not beside one that is in the session under another hash.
+        let name = state.asked(stored.metadata.hashes.ids) ?? stored.id
+        if let activity = state.activities[name] { return activity }
         let activity = Activity.loading(
             Flight { [self] in
                 do {
                     let torrent = try await add(stored)
                     settle(stored.id, .loaded(torrent))
+                    // What was said since it was read.
+                    torrent.help(leads(of: stored.id))
                     return torrent
                 } catch {
                     settle(stored.id, nil)
@@ -46,7 +50,10 @@ extension TorrentSource {
 
     /// Ends what is under way.
     func settle(_ id: ItemID, _ activity: Activity?) {
-        state.withLock { $0.activities[id] = activity }
+        state.withLock { state in
+            state.activities[id] = activity
+            if !state.aliases.isEmpty { state.aliases = state.aliases.filter { $0.value != id } }
+        }
         changed()
     }
 
@@ -59,16 +66,19 @@ extension TorrentSource {
             // A reader that tries again must not bring back what was removed.
             guard catalogue.isKnown(stored.id) else { throw SourceError(.notFound, "the torrent was removed") }
             let resumeData = try await catalogue.resumeData(stored.id)
+            let session = try await session()
+            let leads = leads(of: stored.id)
             let torrent = LoadedTorrent(
                 stored.id,
-                session: try await session(),
+                session: session,
                 directory: directory(of: stored.id),
+                leads: leads,
                 metadata: stored.metadata,
                 metrics: metrics,
                 now: now,
-                becameIdle: { [weak self] in self?.changed() }
+                hasChanged: { [weak self] in self?.changed() }
             )
-            try torrent.add(description(of: stored, resumeData: resumeData))
+            try torrent.add(description(of: stored, resumeData: resumeData, leads))
             context.logger.info(
                 "torrent loaded",
                 metadata: ["torrent": "\(stored.id)", "name": "\(stored.metadata.name)"]
@@ -80,13 +90,18 @@ extension TorrentSource {
         }
     }
 
-    func description(of stored: StoredTorrent, resumeData: [UInt8]?) -> NewTorrent {
-        NewTorrent(
+    /// - Parameter leads: what links say besides; of no account for a private torrent.
+    func description(of stored: StoredTorrent, resumeData: [UInt8]?, _ leads: TorrentLeads) -> NewTorrent {
+        let isPrivate = stored.metadata.isPrivate
+        let own = stored.upload.trackers
+        let linked = isPrivate ? TorrentLeads() : leads
+        return NewTorrent(
             infoHashes: stored.metadata.hashes,
             file: stored.upload.vetted,
             resumeData: resumeData,
             directory: directory(of: stored.id),
-            trackers: trackers(stored.upload.trackers, isPrivate: stored.metadata.isPrivate),
+            trackers: trackers(own + linked.trackers.filter { !own.contains($0) }, isPrivate: isPrivate),
+            peers: linked.peers.map(clt_endpoint.init),
             maxConnections: connectionsPerTorrent
         )
     }
@@ -107,8 +122,8 @@ extension TorrentSource {
         let flight = try state.withLock { state in
             guard !state.isClosing else { throw SourceError(.unavailable, "the gateway is shutting down") }
             if let session = state.session { return session }
-            let flight = Flight { [settings, context] in
-                try await context.blockingPool.call { try TorrentSession(settings, logger: context.logger) }
+            let flight = Flight { [settings, context, now] in
+                try await context.blockingPool.call { try TorrentSession(settings, logger: context.logger, now: now) }
             }
             state.session = flight
             return flight
@@ -130,16 +145,20 @@ extension TorrentSource {
     ///
     /// ``releaseRoom()`` follows.
     ///
+    /// - Parameter isNeedless: whether there is nothing to wait for any more; asked again after every change.
+    /// - Returns: `false` if it was needless, and nothing is reserved.
     /// - Throws: ``SourceError`` `overloaded`.
-    func reserveRoom() async throws {
+    @discardableResult
+    func reserveRoom(unless isNeedless: () -> Bool = { false }) async throws -> Bool {
         let deadline = ContinuousClock.now + settings.metadataTimeout
         while true {
+            if isNeedless() { return false }
             let isReserved = state.withLock { state in
                 guard state.active < settings.maxActive else { return false }
                 state.active += 1
                 return true
             }
-            if isReserved { return }
+            if isReserved { return true }
             if let idlest = idlest(), let flight = leave(idlest, deletesFiles: settings.keep == .delete) {
                 try await flight.value()
                 continue
@@ -164,7 +183,7 @@ extension TorrentSource {
         state.withLock { $0.loaded }.filter { $0.leases == 0 }.min { $0.lastUse < $1.lastUse }
     }
 
-    /// Something about leases or activities has changed.
+    /// Something has changed that is waited for: see ``wait(until:)``.
     func changed() {
         let waits = state.withLock { state in
             state.changes += 1
@@ -180,14 +199,28 @@ extension TorrentSource {
     func waitForChange(until deadline: ContinuousClock.Instant = .now + .seconds(1)) async throws {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try? await Task.sleep(until: min(deadline, .now + .milliseconds(250))) }
-            tasks.addTask { [self] in await change() }
+            tasks.addTask { [self] in await change(after: state.withLock { $0.changes }) }
             await tasks.next()
             tasks.cancelAll()
         }
         try Task.checkCancellation()
     }
 
-    private func change() async {
+    /// Waits until `condition` holds. It is asked again after every change: of leases, of what is loaded or on its way
+    /// there or back, of figures, and of what is on the disk.
+    ///
+    /// - Throws: what `condition` throws, or `CancellationError`.
+    package func wait(until condition: () async throws -> Bool) async throws {
+        while true {
+            try Task.checkCancellation()
+            let changes = state.withLock { $0.changes }
+            if try await condition() { return }
+            await change(after: changes)
+        }
+    }
+
+    /// Waits for a change after so many.
+    private func change(after changes: UInt64) async {
         let id = state.withLock { state in
             state.nextWait += 1
             return state.nextWait
@@ -195,7 +228,7 @@ extension TorrentSource {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isSettled = state.withLock { state in
-                    guard !Task.isCancelled else { return true }
+                    guard !Task.isCancelled, state.changes == changes else { return true }
                     state.waits[id] = continuation
                     return false
                 }

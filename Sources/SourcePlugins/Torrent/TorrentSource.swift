@@ -21,6 +21,9 @@ package final class TorrentSource: ItemSource {
 
     struct State {
         var activities: [ItemID: Activity] = [:]
+        /// Second hashes of torrents whose metadata is being asked for by both.
+        var aliases: [ItemID: ItemID] = [:]
+        var leads = LeadMemory()
         /// How many torrents are in the session, or about to be.
         var active = 0
         var session: Flight<TorrentSession>?
@@ -34,6 +37,13 @@ package final class TorrentSource: ItemSource {
 
         var loaded: [LoadedTorrent] {
             activities.values.compactMap { if case .loaded(let torrent) = $0 { torrent } else { nil } }
+        }
+
+        /// The name under which metadata of a torrent with one of these hashes is being asked for.
+        func asked(_ ids: [ItemID]) -> ItemID? {
+            ids.lazy.map { aliases[$0] ?? $0 }.first { id in
+                if case .resolving? = activities[id] { true } else { false }
+            }
         }
 
         /// In the session, with or without metadata.
@@ -53,7 +63,8 @@ package final class TorrentSource: ItemSource {
     let now: @Sendable () -> ContinuousClock.Instant
     let state = Mutex(State())
 
-    /// - Parameter now: decides when a torrent has been idle for long enough.
+    /// - Parameter now: decides when a torrent has been idle for long enough, and when what its readers want is told. A
+    ///   clock that goes on as fast as time does, or faster.
     package init(
         _ settings: TorrentSettings,
         context: SourceContext,
@@ -107,6 +118,7 @@ package final class TorrentSource: ItemSource {
             throw SourceError(.notFound, "there is no such torrent here")
         }
         guard let file = torrent.file(at: path) else { throw SourceError(.notFound, "the torrent has no such file") }
+        catalogue.used(torrent.id)
         return TorrentObject(file, of: torrent, in: self)
     }
 
@@ -138,6 +150,7 @@ package final class TorrentSource: ItemSource {
     /// - Throws: ``SourceError`` or `CancellationError`.
     func read(_ file: TorrentFile, _ range: Range<Int64>, of stored: StoredTorrent) async throws -> TorrentRead {
         let (torrent, lease) = try await load(stored)
+        catalogue.used(stored.id)
         try await torrent.ready()
         if torrent.isStalled { torrent.goOn() }
         let read = TorrentRead(

@@ -6,14 +6,21 @@ extension LoadedTorrent {
     func receive(_ event: TorrentEvent, number: UInt64) {
         guard number == self.number else { return }
         switch event {
-        case .added(.some(let failure)):
+        case .added(.some(let failure), let isDuplicate):
+            change { $0.isDuplicate = isDuplicate }
             fail(SourceError(.unavailable, "the torrent cannot be added: \(failure)"))
-        case .added(nil):
+        case .added(nil, _):
             // What was told before it was there was told to nobody.
-            state.withLock { $0.plan?.forgetTold(now: now()) }
+            let leads = state.withLock { state in
+                state.plan?.forgetTold(now: now())
+                return state.metadata?.isPrivate == true ? TorrentLeads() : state.leads
+            }
+            session.tell(leads, number: number)
             session.updateIsDue()
         case .metadata(let info):
             change { $0.info = info }
+        case .conflict(let info):
+            change { ($0.info, $0.isConflicting) = (info, true) }
         case .checked(let bitfield):
             checked(bitfield)
         case .pieceFinished(let piece):
@@ -53,6 +60,7 @@ extension LoadedTorrent {
                 return state.figures
             }
             metrics.count(figures, after: last)
+            hasChanged()
         case .trackerFailed:
             break
         }

@@ -17,7 +17,7 @@ extension LoadedTorrent {
                 state.lastUse = now()
                 return state.leases == 0
             }
-            if isIdle { becameIdle() }
+            if isIdle { hasChanged() }
         }
     }
 

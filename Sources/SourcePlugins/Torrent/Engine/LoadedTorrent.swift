@@ -21,8 +21,14 @@ final class LoadedTorrent: Sendable {
     struct State {
         /// In the session. Another one each time it is added.
         var number: UInt64 = 0
+        /// Where links say that it is to be had. libtorrent has been told.
+        var leads: TorrentLeads
         /// As it came from a peer, not vetted.
         var info: [UInt8]?
+        /// It could not be added, as the session has it under its other hash.
+        var isDuplicate = false
+        /// It turned out to be another one of the session, and neither works any more.
+        var isConflicting = false
         var metadata: TorrentMetadata?
         /// Paths of its files, once somebody asked for one.
         var files: Set<[MediaPath.Component]> = []
@@ -67,37 +73,35 @@ final class LoadedTorrent: Sendable {
     let session: TorrentSession
     /// Where its files are. Absolute.
     let directory: String
-    /// Peers that a link named.
-    let peers: [PeerAddress]
     /// Pieces from the first on that are wanted before anybody reads.
     let wantedHead: Int
     let metrics: TorrentMetrics
     let now: @Sendable () -> ContinuousClock.Instant
-    /// Told when the last lease is gone.
-    let becameIdle: @Sendable () -> Void
+    /// Told when the last lease is gone, and of new figures.
+    let hasChanged: @Sendable () -> Void
     let state: Mutex<State>
 
     init(
         _ id: ItemID,
         session: TorrentSession,
         directory: String,
-        peers: [PeerAddress] = [],
+        leads: TorrentLeads,
         wantedHead: Int = 0,
         metadata: TorrentMetadata?,
         metrics: TorrentMetrics,
         now: @escaping @Sendable () -> ContinuousClock.Instant,
-        becameIdle: @escaping @Sendable () -> Void
+        hasChanged: @escaping @Sendable () -> Void
     ) {
         self.id = id
         self.session = session
         self.directory = directory
-        self.peers = peers
         self.wantedHead = wantedHead
         self.metrics = metrics
         self.now = now
-        self.becameIdle = becameIdle
-        state = Mutex(State(metadata: metadata, lastUse: now()))
+        self.hasChanged = hasChanged
+        state = Mutex(State(leads: leads, metadata: metadata, lastUse: now()))
     }
+
     // MARK: - In the session
 
     /// Adds it to the session, for the first time or again.
@@ -142,11 +146,16 @@ final class LoadedTorrent: Sendable {
         state.plan = ReadingPlan(layout: layout, have: have, priorities: Dictionary(uniqueKeysWithValues: head))
     }
 
-    /// More places to ask, of a torrent whose metadata nobody has sent yet.
-    func help(peers: [PeerAddress], trackers: [TrackerURL]) {
-        let number = number
-        for peer in peers { session.connect(to: clt_endpoint(peer), number: number) }
-        for tracker in trackers { session.addTracker(tracker.text, number: number) }
+    var leads: TorrentLeads { state.withLock { $0.leads } }
+    var isDuplicate: Bool { state.withLock { $0.isDuplicate } }
+    var isConflicting: Bool { state.withLock { $0.isConflicting } }
+
+    /// More places to ask. A private torrent asks its own trackers only.
+    func help(_ leads: TorrentLeads) {
+        let (taken, number) = state.withLock { state in
+            (state.metadata?.isPrivate == true ? TorrentLeads() : state.leads.merge(leads), state.number)
+        }
+        session.tell(taken, number: number)
     }
 
     var leases: Int { state.withLock { $0.leases } }

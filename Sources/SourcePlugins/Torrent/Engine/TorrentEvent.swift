@@ -2,10 +2,12 @@ import CLibtorrent
 
 /// What libtorrent says of one torrent, in our own terms. See `clibtorrent.h` for each.
 enum TorrentEvent: Sendable {
-    /// Whether it could be added; if not, why, and the torrent is gone.
-    case added(failure: String?)
+    /// Whether it could be added; if not, why, whether the session has it already, and the torrent is gone.
+    case added(failure: String?, isDuplicate: Bool)
     /// The info dictionary has come from a peer.
     case metadata([UInt8])
+    /// Likewise; but it is that of another torrent of the session too, and neither works any more.
+    case conflict([UInt8])
     /// The pieces that are on the disk, as a bitfield.
     case checked(bitfield: [UInt8])
     case pieceFinished(Int)
@@ -28,8 +30,9 @@ enum TorrentEvent: Sendable {
         var failure: String? { event.error == 0 ? nil : message }
         var bytes: [UInt8] { Array(UnsafeBufferPointer(start: event.bytes, count: event.byte_count)) }
         switch event.kind {
-        case CLT_EVENT_ADDED: self = .added(failure: failure)
+        case CLT_EVENT_ADDED: self = .added(failure: failure, isDuplicate: event.is_duplicate != 0)
         case CLT_EVENT_METADATA: self = .metadata(bytes)
+        case CLT_EVENT_CONFLICT: self = .conflict(bytes)
         case CLT_EVENT_CHECKED: self = .checked(bitfield: bytes)
         case CLT_EVENT_PIECE_FINISHED: self = .pieceFinished(piece)
         case CLT_EVENT_HASH_FAILED: self = .hashFailed(piece)

@@ -24,13 +24,21 @@ final class TorrentSession: Sendable {
     private let handle: Handle
     private let wake: DispatchSemaphore
     private let logger: Logger
+    /// Whether trackers over UDP can be asked, which some proxies cannot pass on.
+    private let asksUDP: Bool
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let state = Mutex(State())
     private let pump = DispatchGroup()
 
     /// Opens sockets and starts threads. *Blocks*.
     ///
+    /// - Parameter now: the clock of the torrents' reading plans.
     /// - Throws: ``SourceError`` `unavailable`.
-    init(_ settings: TorrentSettings, logger: Logger) throws {
+    init(
+        _ settings: TorrentSettings,
+        logger: Logger,
+        now: @escaping @Sendable () -> ContinuousClock.Instant
+    ) throws {
         guard clt_is_compatible() != 0 else {
             throw SourceError(
                 .unavailable,
@@ -40,6 +48,8 @@ final class TorrentSession: Sendable {
         let wake = DispatchSemaphore(value: 0)
         self.wake = wake
         self.logger = logger
+        self.now = now
+        asksUDP = settings.proxy?.kind != .http
         let session = try SessionSettings(settings).withSettings { values, blocked in
             var session: OpaquePointer?
             // The semaphore outlives the session: `close` gives this reference back.
@@ -154,7 +164,7 @@ final class TorrentSession: Sendable {
 
     /// Carries out what is due, and says when to look again.
     private func nextUpdate() -> DispatchTime {
-        let now = ContinuousClock.now
+        let now = now()
         let torrents = state.withLock { Array($0.torrents.values) }
         let due = torrents.compactMap { $0.updatePlan(now: now) }.min()
         guard let due else { return .now() + .seconds(1) }
@@ -278,11 +288,15 @@ final class TorrentSession: Sendable {
         clt_session_apply(handle.session, values)
     }
 
-    func connect(to peer: clt_endpoint, number: UInt64) {
-        withUnsafePointer(to: peer) { _ = clt_connect_peer(handle.session, number, $0) }
+    /// More places to ask for a torrent that has been added.
+    func tell(_ leads: TorrentLeads, number: UInt64) {
+        for peer in leads.peers {
+            withUnsafePointer(to: clt_endpoint(peer)) { _ = clt_connect_peer(handle.session, number, $0) }
+        }
+        for tracker in leads.trackers where asksUDP || !tracker.text.hasPrefix("udp:") {
+            clt_add_tracker(handle.session, number, tracker.text)
+        }
     }
-
-    func addTracker(_ url: String, number: UInt64) { clt_add_tracker(handle.session, number, url) }
 
     /// Asks for the figures of all torrents of which they have changed.
     func postFigures() { clt_session_post_status(handle.session) }

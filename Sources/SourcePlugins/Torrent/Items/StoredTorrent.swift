@@ -93,7 +93,7 @@ extension ItemID {
     ///
     /// - Throws: ``SourceError`` `badReference`; no hash is like that.
     init(_ hashes: InfoHashes) throws {
-        guard let hash = hashes.all.first, let id = ItemID(hash.description) else {
+        guard let id = hashes.ids.first else {
             throw SourceError(.badReference, "the torrent has no info-hash")
         }
         self = id

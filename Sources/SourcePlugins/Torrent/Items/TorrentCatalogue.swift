@@ -1,7 +1,8 @@
 import NIOPosix
 import Synchronization
 
-/// What is kept of torrents, on the disk and across restarts: metadata, resume data, and what their files take.
+/// What is kept of torrents, on the disk and across restarts: metadata, resume data, what their files take, and when
+/// they were used.
 ///
 /// One record of each for a torrent, under its ID. Reading and writing is done on the pool.
 final class TorrentCatalogue: Sendable {
@@ -15,7 +16,7 @@ final class TorrentCatalogue: Sendable {
     private struct State {
         var records: (any SourceRecords)?
         /// Everything there is metadata of.
-        var known: Set<ItemID> = []
+        var known = KnownTorrents()
         /// Version 2 hashes of torrents that are known by version 1.
         var aliases: [ItemID: ItemID] = [:]
         var files: [ItemID: Files] = [:]
@@ -75,23 +76,35 @@ final class TorrentCatalogue: Sendable {
             throw SourceError(.unavailable, "what is kept of torrents cannot be read: \(error)", cause: error)
         }
         var loaded = State(records: records)
+        var (metadata, uses): ([ItemID], [ItemID: KnownTorrents.Use]) = ([], [:])
         for key in keys {
             let parts = key.split(separator: "/")
             guard parts.count == 2, let id = ItemID(parts[1]) else { continue }
             switch parts[0] {
-            case Record.metadata.rawValue: loaded.known.insert(id)
+            case Record.metadata.rawValue: metadata.append(id)
+            case Record.use.rawValue: uses[id] = try records.value(key).flatMap(KnownTorrents.Use.init(record:))
             case Record.alias.rawValue: loaded.aliases[id] = try records.value(key).flatMap { ItemID(text: $0) }
             case Record.files.rawValue: loaded.files[id] = try records.value(key).flatMap(Files.init(record:))
             default: break
             }
         }
+        for id in metadata {
+            // The record of its use is the last to be written.
+            let use = try uses[id] ?? KnownTorrents.Use(time: 0, metadata: count(of: .metadata, id, records))
+            loaded.known.restore(id, use)
+        }
         state.withLock { $0 = loaded }
+    }
+
+    private func count(of record: Record, _ id: ItemID, _ records: any SourceRecords) throws -> Int64 {
+        Int64(try records.value(record.key(id))?.count ?? 0)
     }
 
     private enum Record: String {
         case metadata
         case resume
         case files
+        case use
         case alias
 
         func key(_ id: ItemID) -> String { "\(rawValue)/\(id)" }
@@ -103,9 +116,24 @@ final class TorrentCatalogue: Sendable {
     /// Whether there is metadata of it. `false` until the records have been read, which takes a moment at the start.
     func isKnown(_ id: ItemID) -> Bool { state.withLock { $0.known.contains($0.aliases[id] ?? id) } }
 
-    var known: [ItemID] { state.withLock { $0.known }.sorted { $0.description < $1.description } }
+    var known: [ItemID] { state.withLock { $0.known.ids }.sorted { $0.description < $1.description } }
 
     var knownCount: Int { state.withLock { $0.known.count } }
+
+    /// What the records take, in bytes.
+    var size: Int64 { state.withLock { $0.known.size } }
+
+    /// Everything that is known, what was used longest ago first.
+    var leastUsed: [ItemID] { state.withLock { $0.known.leastUsed } }
+
+    /// Somebody wants something of the torrent.
+    func used(_ id: ItemID) { state.withLock { $0.known.use($0.aliases[id] ?? id, at: Timestamp.now().seconds) } }
+
+    /// Writes down when torrents were used, of some that were not used for a while before.
+    func saveUses() async throws {
+        let uses = state.withLock { $0.known.takeUnsaved(16) }
+        for (id, use) in uses { try await put(.use, id, use.record) }
+    }
 
     /// - Returns: `nil` if it is not known.
     /// - Throws: ``SourceError`` `unavailable`.
@@ -119,7 +147,7 @@ final class TorrentCatalogue: Sendable {
             let torrent = try await pool.call({ try? StoredTorrent(record, policy: policy) })
         else {
             // Damaged, or from a version that was less strict: as if it had never been there.
-            state.withLock { _ = $0.known.remove(id) }
+            state.withLock { $0.known.remove(id) }
             return nil
         }
         remember(torrent)
@@ -140,16 +168,18 @@ final class TorrentCatalogue: Sendable {
     /// - Throws: ``SourceError`` `unavailable`.
     func add(_ torrent: StoredTorrent) async throws {
         try await ready()
-        try await put(.metadata, torrent.id, torrent.record)
+        let record = torrent.record
+        try await put(.metadata, torrent.id, record)
         var alias: ItemID?
         if let hash = torrent.metadata.hashes.v2, let id = ItemID(hash.description), id != torrent.id {
             try await put(.alias, id, Array(torrent.id.description.utf8))
             alias = id
         }
-        state.withLock { state in
-            state.known.insert(torrent.id)
+        let use = state.withLock { state in
             if let alias { state.aliases[alias] = torrent.id }
+            return state.known.add(torrent.id, metadata: Int64(record.count), at: Timestamp.now().seconds)
         }
+        try await put(.use, torrent.id, use.record)
         remember(torrent)
     }
 
@@ -169,6 +199,7 @@ final class TorrentCatalogue: Sendable {
         try await put(.resume, id, nil)
         try await put(.files, id, nil)
         try await put(.metadata, id, nil)
+        try await put(.use, id, nil)
     }
 
     /// What libtorrent needs to go on with the files that there are; `nil` if they have to be looked at.
@@ -179,7 +210,9 @@ final class TorrentCatalogue: Sendable {
     }
 
     func setResumeData(_ id: ItemID, _ data: [UInt8]?) async throws {
-        try await put(.resume, id, data.flatMap { data in BootID.current.map { $0 + data } })
+        let record = data.flatMap { data in BootID.current.map { $0 + data } }
+        try await put(.resume, id, record)
+        state.withLock { $0.known.setResume(id, Int64(record?.count ?? 0)) }
     }
 
     /// What torrents that are not loaded have on the disk.

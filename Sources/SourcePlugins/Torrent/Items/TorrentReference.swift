@@ -1,8 +1,7 @@
 /// What a request says of a torrent, vetted.
 struct TorrentReference: Sendable {
     var hashes: InfoHashes
-    var trackers: [TrackerURL] = []
-    var peers: [PeerAddress] = []
+    var leads = TorrentLeads()
     /// All of it, if it was sent.
     var torrent: StoredTorrent?
 }

@@ -118,6 +118,9 @@ package struct InfoHashes: Sendable, Hashable {
 
     package func contains(_ hash: InfoHash) -> Bool { v1 == hash || v2 == hash }
 
+    /// The names a torrent may have for these, the one it is known by first.
+    var ids: [ItemID] { all.compactMap { ItemID($0.description) } }
+
     /// Whether both name the same torrent as far as they say: one hash in common, and none that differs.
     package func agree(with other: InfoHashes) -> Bool {
         let isSameV1 = v1 == nil || other.v1 == nil || v1 == other.v1

@@ -27,6 +27,10 @@ package struct TorrentLimits: Sendable, Hashable {
     package var trackersKept = 20
     /// Peers that a magnet link may name.
     package var peers = 50
+    /// Peers that are kept of all links to a torrent together.
+    package var linkedPeers = 100
+    /// Trackers that are kept of all links to a torrent together.
+    package var linkedTrackers = 40
 
     package init() {}
 

@@ -21,6 +21,7 @@ extension ReadingPlan {
         var front = Front(policy, layout, hasDeadlines: true)
         for piece in hinted { front.add(piece) }
         setDeadlines(fronts, hints: front, in: &wanted)
+        setAnchor(in: &wanted)
         return wanted
     }
 
@@ -70,6 +71,25 @@ extension ReadingPlan {
             deadline: hasDeadline ? milliseconds : nil
         )
         if hasDeadline { wanted.deadlines.append(piece) }
+    }
+
+    /// Beside other deadlines only: alone it would be the most urgent.
+    private func setAnchor(in wanted: inout WantedPieces) {
+        guard !wanted.deadlines.isEmpty, let piece = anchorPiece(in: wanted) else { return }
+        wanted.anchor = piece
+        wanted.demands[piece]?.deadline = PieceDemand.anchored
+    }
+
+    /// The one there is, as long as it is good; or else the last piece of a window.
+    private func anchorPiece(in wanted: WantedPieces) -> Int? {
+        if let anchor, isGoodAnchor(anchor, in: wanted) { return anchor }
+        return readers.reversed().lazy.compactMap { reader in
+            layout.pieces(of: window(of: reader)).last { isGoodAnchor($0, in: wanted) }
+        }.first
+    }
+
+    private func isGoodAnchor(_ piece: Int, in wanted: WantedPieces) -> Bool {
+        wanted.demands[piece].map { $0.priority < PieceDemand.urgent } ?? false
     }
 
     /// Missing pieces of the hints, in their order, and not more than are wanted at a time.

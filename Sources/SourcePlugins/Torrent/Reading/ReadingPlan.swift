@@ -17,7 +17,8 @@ package struct ReaderID: Sendable, Hashable {
 /// libtorrent 2.0.8 forgets a piece's priority with its deadline: it becomes 1, and the piece goes on being downloaded.
 /// The first deadline of a torrent that has none cancels what was requested for other pieces, which is right for a seek
 /// and wrong while somebody plays: so the next pieces get theirs before the last one is met, and a seek takes the old
-/// ones back first.
+/// ones back first. Two of them are often met at the same moment, as several peers send them side by side: an anchor
+/// far ahead has a deadline too, that of a day, which hurries nothing.
 package struct ReadingPlan: Sendable {
     struct Reader {
         let id: ReaderID
@@ -41,8 +42,10 @@ package struct ReadingPlan: Sendable {
     var hints: [Range<Int>] = []
     /// What libtorrent has been told, or does by itself. A piece that is not here has priority 0.
     var told: [Int: PieceDemand]
-    /// How many pieces of those have a deadline.
+    /// How many pieces of those have a deadline, the anchor not counted.
     var toldDeadlines = 0
+    /// See ``WantedPieces/anchor``; it stays the same for as long as it can.
+    var anchor: Int?
     /// Whether pieces come so fast that there is nothing to hurry.
     private(set) var isSwift = false
     private var pace: SwarmPace
@@ -144,7 +147,7 @@ package struct ReadingPlan: Sendable {
     package mutating func pieceFinished(_ piece: Int, now: ContinuousClock.Instant) {
         guard have.insert(piece) else { return }
         pace.add(layout.pieceLength, now: now)
-        guard let demand = told[piece], demand.priority == PieceDemand.urgent else { return }
+        guard let demand = told[piece], demand.priority == PieceDemand.urgent || demand.deadline != nil else { return }
         if demand.deadline != nil { meetDeadline(of: piece) }
         schedule(at: debounced(now))
     }
@@ -161,7 +164,7 @@ package struct ReadingPlan: Sendable {
 
     private mutating func meetDeadline(of piece: Int) {
         told[piece] = PieceDemand(priority: PieceDemand.abandoned)
-        toldDeadlines -= 1
+        if piece == anchor { anchor = nil } else { toldDeadlines -= 1 }
     }
 
     /// Bytes that readers are going to want soon, such as an index at the end of a file, in the order of their use.
@@ -195,7 +198,7 @@ package struct ReadingPlan: Sendable {
 
     /// libtorrent has forgotten what it was told: the torrent was added anew, with no piece wanted.
     package mutating func forgetTold(now: ContinuousClock.Instant) {
-        (told, toldDeadlines) = ([:], 0)
+        (told, toldDeadlines, anchor) = ([:], 0, nil)
         schedule(at: now)
     }
 

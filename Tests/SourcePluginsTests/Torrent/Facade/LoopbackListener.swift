@@ -37,8 +37,21 @@ final class LoopbackListener: Sendable {
     /// As a tracker.
     var announceURL: String { "http://127.0.0.1:\(port)/announce" }
 
+    /// Waits until a connection waits to be taken.
     func untilConnected() async throws {
-        while !hasConnection { try await Task.sleep(for: .milliseconds(10)) }
+        // Goes with the last reference to the source, or before that when the task is cancelled.
+        let connected = AsyncStream<Void> { continuation in
+            // Dispatch's objects may be used on any thread.
+            nonisolated(unsafe) let source = DispatchSource.makeReadSource(fileDescriptor: descriptor)
+            source.setEventHandler {
+                continuation.yield()
+                continuation.finish()
+            }
+            continuation.onTermination = { _ in source.cancel() }
+            source.resume()
+        }
+        for await _ in connected { return }
+        try Task.checkCancellation()
     }
 
     /// Answers one question to a tracker with a peer of this machine.

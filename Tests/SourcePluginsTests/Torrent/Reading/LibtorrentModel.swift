@@ -3,8 +3,10 @@ import SourcePlugins
 /// What libtorrent 2.0.8 does with priorities and deadlines.
 struct LibtorrentModel {
     private(set) var priorities: [Int: UInt8] = [:]
-    /// In milliseconds, as they were told.
-    private(set) var deadlines: [Int: Int] = [:]
+    /// In milliseconds, as they were told, the anchor's among them.
+    private(set) var allDeadlines: [Int: Int] = [:]
+    /// Those that hurry something.
+    var deadlines: [Int: Int] { allDeadlines.filter { $0.value != PieceDemand.anchored } }
     private(set) var have: Set<Int> = []
     /// How often the first deadline cancelled what was requested for other pieces.
     private(set) var cancellations = 0
@@ -15,13 +17,13 @@ struct LibtorrentModel {
             case .reset(let pieces):
                 for piece in pieces { endDeadline(piece) }
             case .clearAll:
-                for piece in deadlines.keys { endDeadline(piece) }
+                for piece in allDeadlines.keys { endDeadline(piece) }
             case .priorities(let changes):
                 for change in changes { setPriority(change.priority, of: change.piece) }
             case .deadlines(let changes):
                 for change in changes where !have.contains(change.piece) {
-                    if deadlines.isEmpty { cancellations += 1 }
-                    deadlines[change.piece] = change.milliseconds
+                    if allDeadlines.isEmpty { cancellations += 1 }
+                    allDeadlines[change.piece] = change.milliseconds
                     setPriority(7, of: change.piece)
                 }
             }
@@ -48,13 +50,13 @@ struct LibtorrentModel {
     var demands: [Int: PieceDemand] {
         Dictionary(
             uniqueKeysWithValues: priorities.map {
-                ($0.key, PieceDemand(priority: $0.value, deadline: deadlines[$0.key]))
+                ($0.key, PieceDemand(priority: $0.value, deadline: allDeadlines[$0.key]))
             }
         )
     }
 
     private mutating func endDeadline(_ piece: Int) {
-        guard deadlines.removeValue(forKey: piece) != nil else { return }
+        guard allDeadlines.removeValue(forKey: piece) != nil else { return }
         setPriority(1, of: piece)
     }
 

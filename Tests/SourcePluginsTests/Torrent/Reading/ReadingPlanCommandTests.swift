@@ -12,11 +12,12 @@ struct ReadingPlanCommandTests {
         test.open(1, from: 0)
         test.update()
         test.move(1, to: 500 * mib)
-        let priorities = [(0, 0), (1, 0), (2, 0), (3, 0), (502, 4), (503, 4)].map {
+        let priorities = [(0, 0), (1, 0), (2, 0), (3, 0), (502, 4)].map {
             PieceCommand.Priority(piece: $0, priority: UInt8($1))
         }
-        let deadlines = [PieceCommand.Deadline(piece: 500, milliseconds: 0), .init(piece: 501, milliseconds: 250)]
-        #expect(test.update() == [.clearAll, .priorities(priorities), .deadlines(deadlines)])
+        let deadlines = [anchor(503), .init(piece: 500, milliseconds: 0), .init(piece: 501, milliseconds: 250)]
+        let last = PieceCommand.priorities([.init(piece: 503, priority: 4)])
+        #expect(test.update() == [.clearAll, .priorities(priorities), .deadlines(deadlines), last])
         #expect(test.library.cancellations == 2)
         #expect(test.library.demands == test.plan.wanted().demands)
     }
@@ -109,12 +110,41 @@ struct ReadingPlanCommandTests {
         var test = try PlanUnderTest()
         test.open(1, from: 0)
         test.update()
-        test.finish(3)
+        test.finish(2)
         #expect(test.plan.nextUpdate == nil)
         test.finish(0)
         #expect(test.plan.nextUpdate == test.now)
-        let deadlines = [PieceCommand.Deadline(piece: 1, milliseconds: 0), .init(piece: 2, milliseconds: 250)]
+        // The last one of the window was the anchor.
+        let deadlines = [PieceCommand.Deadline(piece: 1, milliseconds: 0), .init(piece: 3, milliseconds: 250)]
         #expect(test.update().last == .deadlines(deadlines))
+    }
+
+    @Test("deadlines that are met at the same moment leave the list with the anchor, and cancel nothing")
+    func anchoring() throws {
+        var test = try PlanUnderTest()
+        test.open(1, from: 0)
+        test.update()
+        #expect(test.library.allDeadlines == [0: 0, 1: 250, 3: PieceDemand.anchored])
+        #expect(test.library.demands[3]?.priority == 4)
+        for first in stride(from: 0, to: 40, by: 2) {
+            test.finish(first, first + 1)
+            test.move(1, to: Int64(first + 2) * mib)
+            test.now += .milliseconds(30)
+            test.update()
+            #expect(test.library.deadlines == [first + 2: 0, first + 3: 250])
+            // It is hurried no more than what is beside it, and stays the same until it is near.
+            let anchors = test.library.allDeadlines.filter { $0.value == PieceDemand.anchored }
+            #expect(anchors.count == 1)
+            #expect(anchors.keys.allSatisfy { test.library.demands[$0]?.priority == 4 })
+        }
+        #expect(test.library.cancellations == 1)
+        // A seek is to cancel.
+        test.move(1, to: 500 * mib)
+        test.settle()
+        #expect(test.library.cancellations == 2)
+        test.close(1)
+        test.settle()
+        #expect(test.library.allDeadlines.isEmpty)
     }
 
     @Test("a piece that is lost is wanted again if a reader wants it")

@@ -30,7 +30,7 @@ struct TorrentLifeTests {
             _ = try await torrents.bytes(try #require(item.files.first), 0..<1000)
             try await torrents.passIdleTime(item.id)
             try await torrents.untilLoaded(false, item.id)
-            while torrents.directory.exists("state/\(item.id)") { try await Task.sleep(for: .milliseconds(10)) }
+            try await torrents.source.wait { !torrents.directory.exists("state/\(item.id)") }
             #expect(try await torrents.source.describe(item.id) != nil)
         }
         withExtendedLifetime(seeder) {}

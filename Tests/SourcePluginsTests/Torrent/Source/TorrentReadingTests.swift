@@ -1,3 +1,4 @@
+import NIOCore
 import SourceContract
 import SourcePlugins
 import Testing
@@ -75,19 +76,15 @@ struct TorrentReadingTests {
         try await withTorrents { torrents in
             let item = try await torrents.add(seeder.torrent.magnet)
             let file = try #require(item.files.first)
+            let taken = Observed(0)
             let task = Task {
                 let stream = try await torrents.open(file).read(0..<file.size)
-                _ = try await stream.next()
-                while try await stream.next() != nil {}
+                while let buffer = try await stream.next() { taken.update { $0 += buffer.readableBytes } }
             }
-            while try #require(await torrents.source.status(item.id)).doneBytes < 1_000_000 {
-                try await Task.sleep(for: .milliseconds(20))
-            }
+            try await taken.until { $0 >= 1_000_000 }
             task.cancel()
             await #expect(throws: CancellationError.self) { try await task.value }
-            while try #require(await torrents.source.status(item.id)).readers > 0 {
-                try await Task.sleep(for: .milliseconds(10))
-            }
+            try await torrents.source.wait { await torrents.source.status(item.id)?.readers == 0 }
         }
         withExtendedLifetime(seeder) {}
     }
@@ -131,9 +128,9 @@ struct TorrentReadingTests {
             try await silent.untilConnected()
             let second = try await torrents.withoutThreads {
                 let second = Task { try await torrents.add(magnet) }
-                while await torrents.source.status(id)?.doneBytes ?? 0 < 2 * 65_536 {
+                try await torrents.source.wait {
                     await torrents.source.housekeeping()
-                    try await Task.sleep(for: .milliseconds(10))
+                    return await torrents.source.status(id)?.doneBytes ?? 0 >= 2 * 65_536
                 }
                 return second
             }

@@ -48,18 +48,16 @@ struct TorrentSpaceTests {
             for name in [unknown, "other"] { try directory.makeDirectory("state/\(name)") }
             try directory.write("state/\(unknown)/film.mp4", PatternBytes("x"), size: 1000)
             try await withTorrents(in: directory, records: records) { torrents in
-                while await torrents.source.status(item.id)?.doneBytes ?? 0 < 3_000_000 {
-                    try await Task.sleep(for: .milliseconds(10))
-                }
-                while directory.exists("state/\(unknown)") { try await Task.sleep(for: .milliseconds(10)) }
+                try await torrents.source.wait { await torrents.source.status(item.id)?.doneBytes ?? 0 >= 3_000_000 }
+                try await torrents.source.wait { !directory.exists("state/\(unknown)") }
             }
             try records.remove("files/\(item.id)")
             try await withTorrents(in: directory, records: records) {
                 $0.space = 2 << 20
             } _: { torrents in
-                while directory.exists("state/\(item.id)") {
+                try await torrents.source.wait {
                     await torrents.source.housekeeping()
-                    try await Task.sleep(for: .milliseconds(10))
+                    return !directory.exists("state/\(item.id)")
                 }
                 #expect(try await torrents.source.describe(item.id)?.files.count == 1)
                 #expect(directory.exists("state/other"))
@@ -95,10 +93,13 @@ struct TorrentSpaceTests {
             for round in 0..<10 {
                 let item = try await torrents.add(seeder.torrent.magnet)
                 let file = try #require(item.files.first)
-                let reading = Task { try await torrents.bytes(file) }
-                while await torrents.source.status(item.id)?.doneBytes ?? 0 < 3 << 20 {
-                    try await Task.sleep(for: .milliseconds(1))
+                let taken = Observed<[UInt8]>([])
+                let reading = Task {
+                    let stream = try await torrents.open(file).read(0..<file.size)
+                    while let buffer = try await stream.next() { taken.update { $0 += buffer.readableBytesView } }
+                    return taken.value
                 }
+                try await taken.until { $0.count >= 3 << 20 }
                 switch moment {
                 case .atOnce:
                     async let keeping: Void = torrents.source.housekeeping()

@@ -41,13 +41,13 @@ struct TorrentUnderTest: Sendable {
 
     /// Lets the time pass after which a torrent that nobody reads is idle.
     func passIdleTime(_ id: ItemID) async throws {
-        while await source.status(id)?.readers != 0 { try await Task.sleep(for: .milliseconds(10)) }
+        try await source.wait { await source.status(id)?.readers == 0 }
         clock.advance(by: .seconds(1801))
     }
 
     /// Waits until the torrent is loaded or not.
     func untilLoaded(_ isLoaded: Bool, _ id: ItemID) async throws {
-        while (await source.status(id)?.state != .stored) != isLoaded { try await Task.sleep(for: .milliseconds(10)) }
+        try await source.wait { (await source.status(id)?.state != .stored) == isLoaded }
     }
 
     /// Runs `body` while no thread is free for calls that block.
@@ -88,13 +88,13 @@ final class Door: Sendable {
     }
 }
 
-/// A clock that goes on when it is told to.
+/// A clock that goes on as time does, and further when it is told to.
 final class TestClock: Sendable {
-    private let instant = Mutex(ContinuousClock.now)
+    private let ahead = Mutex(Duration.zero)
 
-    var now: ContinuousClock.Instant { instant.withLock { $0 } }
+    var now: ContinuousClock.Instant { .now + ahead.withLock { $0 } }
 
-    func advance(by time: Duration) { instant.withLock { $0 += time } }
+    func advance(by time: Duration) { ahead.withLock { $0 += time } }
 }
 
 /// Records that outlive a source, as those on a disk do.
