@@ -1,6 +1,6 @@
 # What each target does is said by `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint format acceptance bench bench-torrent demo-torrent
+.PHONY: help setup build run test check lint format acceptance bench bench-origin bench-torrent demo-torrent
 
 # One configuration for running and testing, so that one build serves both: the tests need no testable imports, which
 # would compile everything a second time.
@@ -44,6 +44,9 @@ bench: build ## CPU and memory beside nginx, and cached ranges beside five serve
 
 demo-torrent: build ## Plays from a swarm on this machine, ends the swarm, plays again: nothing comes from peers
 	python3 scripts/demo-torrent.py
+
+bench-origin: build ## The http source beside nginx slice on the same origin
+	python3 Benchmarks/origin.py
 
 bench-torrent: build ## Torrents beside bare libtorrent on the same swarms, and the metadata phase of the load report
 	python3 Benchmarks/torrent.py

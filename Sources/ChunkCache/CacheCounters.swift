@@ -22,13 +22,15 @@ package final class CacheCounters: Sendable {
     package let evictedForSpace = Counter()
     package let evictedForAge = Counter()
     package let purged = Counter()
+    /// Of objects that another revision or another representation took the place of.
+    package let replaced = Counter()
     package let corrupt = Counter()
     /// Chunks that were fetched and not stored, by the reason.
     package let notAdmitted = Counter()
     package let noRoom = Counter()
     package let queueFull = Counter()
     package let storeFailed = Counter()
-    /// Bytes that chunks take of the file, in whole pages.
+    /// Bytes that chunks, and the records of objects with attributes, take of the file, in whole pages.
     package let bytes = Counter()
     package let chunks = Counter()
     /// Bytes that wait to be written.

@@ -2,18 +2,43 @@ import Synchronization
 
 /// One revision of one object, as the cache knows it. All its chunks are found by its number.
 package final class CachedObject: Sendable {
+    /// Without the attributes, which may change.
     package let record: ObjectRecord
     package let key: ObjectKey
     /// The grid: chunk `n` begins at `n * chunkSize`, and only the last one is shorter.
     package let chunkSize: Int64
     private let retired = Atomic(false)
     private let stored = Atomic(0)
+    /// How many are sending it; far below 0 once its chunks are being deleted.
+    private let readers = Atomic(0)
+    private static let erased = Int.min / 2
+    /// What its record is counted for in the file.
+    private let recordBytes = Atomic(0)
+    private let currentAttributes: Mutex<(bytes: [UInt8], version: Int)>
 
     /// - Precondition: `chunkSize` is above 0, and the record's size not negative.
     init(_ record: ObjectRecord, key: ObjectKey, chunkSize: Int64) {
+        currentAttributes = Mutex((record.attributes, 0))
+        var record = record
+        record.attributes = []
         self.record = record
         self.key = key
         self.chunkSize = chunkSize
+    }
+
+    /// What whoever stores the object wants to know of it, as it is now.
+    package var attributes: [UInt8] { currentAttributes.withLock { $0.bytes } }
+
+    /// The same, and a number that is another one after each change.
+    package var versionedAttributes: ([UInt8], Int) { currentAttributes.withLock { $0 } }
+
+    func set(attributes: [UInt8]) { currentAttributes.withLock { $0 = (attributes, $0.version + 1) } }
+
+    /// ``record`` as it is to be stored now.
+    var currentRecord: ObjectRecord {
+        var result = record
+        result.attributes = attributes
+        return result
     }
 
     package var number: UInt64 { record.number }
@@ -23,6 +48,26 @@ package final class CachedObject: Sendable {
     var isRetired: Bool { retired.load(ordering: .relaxed) }
 
     func retire() { retired.store(true, ordering: .relaxed) }
+
+    /// Keeps the chunks of an object that is forgotten from being deleted until ``endReading()``, which always follows.
+    /// They may be evicted all the same.
+    ///
+    /// - Returns: `false` if that comes too late: the object was forgotten before, and its chunks are leaving.
+    @discardableResult
+    package func beginReading() -> Bool { readers.wrappingAdd(1, ordering: .relaxed).newValue > 0 }
+
+    package func endReading() { readers.wrappingSubtract(1, ordering: .relaxed) }
+
+    /// Comes before the chunks of an object that is forgotten are deleted.
+    ///
+    /// - Returns: `false` if somebody is sending it. If not, whoever begins from now on is told.
+    func beginErasing() -> Bool {
+        let (isFirst, readers) = readers.compareExchange(expected: 0, desired: Self.erased, ordering: .relaxed)
+        return isFirst || readers < 0
+    }
+
+    /// - Returns: what it was before.
+    func countRecord(_ bytes: Int) -> Int { recordBytes.exchange(bytes, ordering: .relaxed) }
 
     /// How many of its chunks are in the cache.
     package var storedChunks: Int { stored.load(ordering: .relaxed) }

@@ -57,9 +57,13 @@ package final class ChunkReader: Sendable {
         self.isFinal = isFinal
         self.executor = executor
         self.end = min(end, object.size)
+        object.beginReading()
     }
 
-    deinit { leaveRun() }
+    deinit {
+        leaveRun()
+        object.endReading()
+    }
 
     /// Where the bytes at `position` are, which is not negative and below the end of the range.
     ///
@@ -149,12 +153,11 @@ package final class ChunkReader: Sendable {
         let run = state.withLock { $0.run }
         if let fill = run?.claim(through: id.index), fill.id == id { return fill }
         guard !object.isRetired, store.isOpen else { return nil }
-        let limit = object.range(of: object.chunk(at: max(end - 1, 0))).upperBound
         let new = FillRun(
             store,
             object,
             first: id,
-            limit: limit,
+            limit: limit(behind: id),
             readAhead: readAhead,
             executor: executor,
             isFinal: isFinal,
@@ -168,6 +171,22 @@ package final class ChunkReader: Sendable {
         replaceRun(with: new, isOwn: true)
         return fill
     }
+
+    /// Where a run that begins with `id` ends: with the reader's range, or at the next chunk that the cache has or somebody
+    /// else brings. What would be asked for beyond that would come for nothing.
+    private func limit(behind id: ChunkID) -> Int64 {
+        let last = object.chunk(at: max(end - 1, 0)).index
+        var index = id.index
+        while index < last, index - id.index < Self.lookAhead {
+            index += 1
+            if store.table.contains(ChunkID(object: id.object, index: index)) {
+                return object.range(of: ChunkID(object: id.object, index: index)).lowerBound
+            }
+        }
+        return object.range(of: ChunkID(object: id.object, index: last)).upperBound
+    }
+
+    private static let lookAhead: UInt64 = 64
 
     /// - Returns: `nil` if the fill was given up, since nobody waited for it at some moment.
     private func bytes(of fill: Fill, at offset: Int, limit: Int) async throws -> ByteBuffer? {

@@ -28,6 +28,18 @@ package struct CacheVerification: Sendable, Hashable {
 }
 
 extension ChunkStore {
+    /// Whether the chunk is in the database or on its way there.
+    package func isComing(_ id: ChunkID) -> Bool { table.contains(id) }
+
+    /// Whether the chunk is in the database, or whole and on its way there.
+    package func isAtHand(_ id: ChunkID) -> Bool {
+        switch table.state(of: id) {
+        case .stored: true
+        case .filling(let fill): fill.isComplete
+        case nil: false
+        }
+    }
+
     package var usage: CacheUsage {
         let (database, place) = writer.access.withLock { ($0.open, $0.place) }
         return CacheUsage(

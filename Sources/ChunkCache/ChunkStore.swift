@@ -24,6 +24,8 @@ package struct ChunkStoreSettings: Sendable {
     package var fillBytes = 256 << 20
     /// What of that may wait to be written; chunks that come beyond it are not stored.
     package var queueBytes = 64 << 20
+    /// What objects with attributes may take of the memory, in bytes. Beyond it some of them leave.
+    package var attributedBytes = 128 << 20
 
     package init(
         directory: String,
@@ -75,7 +77,11 @@ package final class ChunkStore: Sendable {
         self.settings = settings
         self.pool = pool
         budget = FillBudget(bytes: settings.fillBytes)
-        directory = ObjectDirectory(chunkSize: Int64(settings.chunkSize))
+        directory = ObjectDirectory(
+            chunkSize: Int64(settings.chunkSize),
+            attributedBytes: settings.attributedBytes,
+            policy: settings.policy
+        )
         writer = try StoreWriter(settings, table: table, directory: directory, counters: counters, logger: logger)
     }
 
@@ -104,14 +110,45 @@ package final class ChunkStore: Sendable {
 
     /// The object that `record` describes, under the number it has in the cache; that in `record` means nothing. An
     /// earlier revision is forgotten.
+    ///
+    /// Nothing of it is stored unless ``canStore(_:)`` holds for the record.
     package func object(_ record: ObjectRecord) -> CachedObject {
-        let (object, retired) = directory.object(record)
-        writer.forget(retired, counters.purged)
+        let (object, replaced, left) = directory.object(record)
+        if let replaced { writer.forget([replaced], counters.replaced) }
+        writer.forget(left, counters.evictedForSpace)
         return object
     }
 
+    /// Whether a record is short enough to be stored.
+    package func canStore(_ record: ObjectRecord) -> Bool { record.isEncodable }
+
     /// What the cache knows of an object without asking its source.
     package func find(_ key: ObjectKey) -> CachedObject? { directory.find(key) }
+
+    /// The representations of which the cache knows under one path, those whose variant begins with the line
+    /// `key.variant`.
+    package func representations(_ key: ObjectKey) -> [CachedObject] { directory.family(key) }
+
+    /// Changes what is known of an object, its bytes staying what they are: one write of its record. If that cannot be
+    /// written, the object is forgotten: what was known before does not come back with the next start.
+    ///
+    /// - Returns: `false` if the record is too long now, and the object forgotten.
+    @discardableResult
+    package func update(_ object: CachedObject, attributes: [UInt8]) -> Bool {
+        object.set(attributes: attributes)
+        guard canStore(object.currentRecord) else {
+            remove([object])
+            return false
+        }
+        writer.forget(directory.noteAttributes(of: object), counters.evictedForSpace)
+        writer.update(object)
+        return true
+    }
+
+    /// Forgets these objects, as ``purge(where:)`` does, since others take their place.
+    package func remove(_ objects: [CachedObject]) {
+        writer.forget(directory.remove(objects), counters.replaced)
+    }
 
     /// Every object of which something is known.
     package var objects: [CachedObject] { directory.all }

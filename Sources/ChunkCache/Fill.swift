@@ -151,16 +151,16 @@ final class Fill: Sendable {
     }
 }
 
-/// The memory that fills may hold at a time.
-final class FillBudget: Sendable {
+/// The memory that bodies on their way into the cache may hold at a time.
+package final class FillBudget: Sendable {
     private let free: Atomic<Int>
 
-    init(bytes: Int) {
+    package init(bytes: Int) {
         free = Atomic(bytes)
     }
 
     /// - Returns: whether there was enough; if so it is the caller's until it is given back.
-    func take(_ count: Int) -> Bool {
+    package func take(_ count: Int) -> Bool {
         guard free.wrappingSubtract(count, ordering: .relaxed).newValue >= 0 else {
             giveBack(count)
             return false
@@ -168,7 +168,7 @@ final class FillBudget: Sendable {
         return true
     }
 
-    func giveBack(_ count: Int) {
+    package func giveBack(_ count: Int) {
         free.wrappingAdd(count, ordering: .relaxed)
     }
 

@@ -6,11 +6,50 @@ import Synchronization
 /// What always holds: an object that is not retired can be found by its key, and is the only one with its number.
 final class ObjectDirectory: Sendable {
     private struct State {
-        var objects: [ObjectKey: CachedObject] = [:]
+        private(set) var objects: [ObjectKey: CachedObject] = [:]
+        /// Those that are looked for together.
+        private(set) var families: [ObjectKey: [CachedObject]] = [:]
+        var attributed: AttributedObjects
         var nextNumber: UInt64 = 1
         /// Those without a chunk when they came in here, oldest first, and their numbers.
-        var recent: Deque<CachedObject> = []
+        var recent: Deque<Recent> = []
         var recentNumbers: Set<UInt64> = []
+
+        mutating func insert(_ object: CachedObject) {
+            remove(object.key)
+            objects[object.key] = object
+            if let family = object.key.family { families[family, default: []].append(object) }
+        }
+
+        /// Lets objects with attributes leave until there is memory for `bytes` more.
+        ///
+        /// - Returns: those that left, which are retired now.
+        mutating func makeRoom(for bytes: Int = 0) -> [CachedObject] {
+            var left: [CachedObject] = []
+            while let object = attributed.evict(for: bytes) {
+                remove(object.key)
+                left.append(object)
+            }
+            return left
+        }
+
+        @discardableResult
+        mutating func remove(_ key: ObjectKey) -> CachedObject? {
+            guard let object = objects.removeValue(forKey: key) else { return nil }
+            object.retire()
+            attributed.remove(object)
+            if let family = key.family {
+                families[family]?.removeAll { $0 === object }
+                if families[family]?.isEmpty == true { families[family] = nil }
+            }
+            return object
+        }
+    }
+
+    /// What has left meanwhile takes no memory.
+    private struct Recent {
+        let number: UInt64
+        weak var object: CachedObject?
     }
 
     /// How many objects without a chunk are kept.
@@ -19,28 +58,51 @@ final class ObjectDirectory: Sendable {
     static let numberLimit = UInt64(1) << 62
 
     let chunkSize: Int64
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
-    init(chunkSize: Int64) {
+    /// - Parameters:
+    ///   - attributedBytes: what objects with attributes may take of the memory.
+    ///   - policy: decides which of them leave.
+    init(chunkSize: Int64, attributedBytes: Int, policy: CachePolicy) {
         self.chunkSize = chunkSize
+        state = Mutex(State(attributed: AttributedObjects(limit: attributedBytes, policy: policy)))
     }
 
     /// The object that `record` describes; its number in `record` means nothing.
     ///
-    /// - Returns: the object as it is known, or a new one; and those that are retired now, an earlier revision among
-    ///   them, of which there may be chunks.
-    func object(_ record: ObjectRecord) -> (object: CachedObject, retired: [CachedObject]) {
+    /// - Returns: the object as it is known, or a new one; and those that are retired now, of which there may be chunks:
+    ///   an earlier revision, and others that had to leave.
+    func object(_ record: ObjectRecord) -> (object: CachedObject, replaced: CachedObject?, left: [CachedObject]) {
         let key = record.key
         return state.withLock { state in
             let known = state.objects[key]
-            if let known, known.record.revision == record.revision, known.size == record.size { return (known, []) }
+            if let known, known.record.revision == record.revision, known.size == record.size {
+                state.attributed.touch(known)
+                return (known, nil, [])
+            }
             var record = record
             record.number = state.nextNumber
             state.nextNumber += 1
             let object = CachedObject(record, key: key, chunkSize: chunkSize)
-            state.objects[key] = object
-            known?.retire()
-            return (object, (known.map { [$0] } ?? []) + noteWithoutChunks(object, &state))
+            state.remove(key)
+            var left: [CachedObject] = []
+            if !object.attributes.isEmpty {
+                left = state.makeRoom(for: object.footprint)
+                state.attributed.insert(object)
+            }
+            state.insert(object)
+            return (object, known, left + noteWithoutChunks(object, &state))
+        }
+    }
+
+    /// Takes note of an object whose attributes have changed.
+    ///
+    /// - Returns: those that had to leave for it, and are retired now.
+    func noteAttributes(of object: CachedObject) -> [CachedObject] {
+        state.withLock { state in
+            guard state.objects[object.key] === object else { return [] }
+            state.attributed.insert(object)
+            return state.makeRoom()
         }
     }
 
@@ -52,29 +114,41 @@ final class ObjectDirectory: Sendable {
     }
 
     private func noteWithoutChunks(_ object: CachedObject, _ state: inout State) -> [CachedObject] {
-        if state.recentNumbers.insert(object.number).inserted { state.recent.append(object) }
+        if state.recentNumbers.insert(object.number).inserted {
+            state.recent.append(Recent(number: object.number, object: object))
+        }
         var left: [CachedObject] = []
         while state.recent.count > Self.recentLimit, let oldest = state.recent.popFirst() {
             state.recentNumbers.remove(oldest.number)
-            guard oldest.storedChunks == 0, state.objects[oldest.key] === oldest else { continue }
-            oldest.retire()
-            state.objects[oldest.key] = nil
-            left.append(oldest)
+            guard let object = oldest.object, object.storedChunks == 0, state.objects[object.key] === object else {
+                continue
+            }
+            state.remove(object.key)
+            left.append(object)
         }
         return left
     }
 
     func find(_ key: ObjectKey) -> CachedObject? {
-        state.withLock { $0.objects[key] }
+        state.withLock { state in
+            guard let object = state.objects[key] else { return nil }
+            state.attributed.touch(object)
+            return object
+        }
     }
 
     /// Takes in what the database has, under its number there.
-    func restore(_ record: ObjectRecord) -> CachedObject {
+    ///
+    /// - Returns: the object, and those that had to leave for it, and are retired now.
+    func restore(_ record: ObjectRecord) -> (object: CachedObject, left: [CachedObject]) {
         let object = CachedObject(record, key: record.key, chunkSize: chunkSize)
         return state.withLock { state in
             noteUsed(record.number, &state)
-            state.objects.updateValue(object, forKey: object.key)?.retire()
-            return object
+            state.insert(object)
+            guard !object.attributes.isEmpty else { return (object, []) }
+            let left = state.makeRoom(for: object.footprint)
+            state.attributed.restore(object)
+            return (object, left)
         }
     }
 
@@ -104,11 +178,28 @@ final class ObjectDirectory: Sendable {
     func removeAll(where condition: (ObjectRecord) -> Bool) -> [CachedObject] {
         state.withLock { state in
             let removed = state.objects.values.filter { condition($0.record) }
-            for object in removed {
-                object.retire()
-                state.objects[object.key] = nil
-            }
+            for object in removed { state.remove(object.key) }
             return removed
+        }
+    }
+
+    /// Forgets those of `objects` that are still known.
+    func remove(_ objects: [CachedObject]) -> [CachedObject] {
+        state.withLock { state in
+            objects.filter { object in
+                guard state.objects[object.key] === object else { return false }
+                state.remove(object.key)
+                return true
+            }
+        }
+    }
+
+    /// The objects whose variant has this first line, in the order they came.
+    func family(_ key: ObjectKey) -> [CachedObject] {
+        state.withLock { state in
+            let family = state.families[key] ?? []
+            for object in family { state.attributed.touch(object) }
+            return family
         }
     }
 

@@ -7,18 +7,21 @@ import Synchronization
 /// Chunks that come, and chunks that leave.
 extension StoreWriter {
     static let evictionBatch = 64
+    /// What a chunk that waits to be written takes of the memory at least.
+    private static let leastQueued = 4096
 
     /// Stores a complete chunk, unless too much waits to be stored already.
     func store(_ fill: Fill) {
-        guard counters.queuedBytes.value + fill.length <= settings.queueBytes else {
+        let bytes = max(fill.length, Self.leastQueued)
+        guard counters.queuedBytes.value + bytes <= settings.queueBytes else {
             counters.queueFull.add(1)
             fill.run.keep(fill)
             return
         }
-        counters.queuedBytes.add(fill.length)
+        counters.queuedBytes.add(bytes)
         thread.submit { _ in
             let isStored = self.put(fill)
-            self.counters.queuedBytes.add(-fill.length)
+            self.counters.queuedBytes.add(-bytes)
             if isStored { self.table.end(fill, isStored: true) } else { fill.run.keep(fill) }
         }
     }
@@ -32,16 +35,12 @@ extension StoreWriter {
                     counters.notAdmitted.add(1)
                     return false
                 }
-                guard try makeRoom(for: Self.storedBytes(fill.length), database, &state) else {
+                let bytes = Self.storedBytes(fill.length) + Self.recordBytes(of: fill.object)
+                guard try makeRoom(for: bytes, database, &state) else {
                     counters.noRoom.add(1)
                     return false
                 }
-                do {
-                    try write(fill, database, &state)
-                } catch let error as LMDBError where isShortOfSpace(error) {
-                    try clear(database, &state)
-                    try write(fill, database, &state)
-                }
+                try makingRoom(database, &state) { try write(fill, database, &$0) }
                 return true
             }
         } catch {
@@ -54,7 +53,7 @@ extension StoreWriter {
     private func write(_ fill: Fill, _ database: Database, _ state: inout State) throws {
         let object = fill.object
         let isNewObject = state.objects[object.number] == nil
-        let record = isNewObject ? object.record.encoded() : nil
+        let record = isNewObject ? object.currentRecord.encoded() : nil
         let pieces = fill.pieces
         guard !isNewObject || record != nil, let size = ChunkRecord.valueSize(of: pieces) else {
             throw CacheDirectoryError(reason: "the object's record is too long to be stored")
@@ -76,7 +75,18 @@ extension StoreWriter {
         state.objects[object.number] = object
         state.policy.insert(fill.id)
         counters.inserted.add(1)
+        countRecord(of: object, isStored: true)
         count(1, of: object, length: size)
+    }
+
+    /// Runs `body`, and once more after some chunks have left if there was no room for what it writes.
+    func makingRoom(_ database: Database, _ state: inout State, _ body: (inout State) throws -> Void) throws {
+        do {
+            try body(&state)
+        } catch let error as LMDBError where isShortOfSpace(error) {
+            try clear(database, &state)
+            try body(&state)
+        }
     }
 
     /// There was no room although there should have been: stores less from now on. See ``watchDisk(_:_:)``.
@@ -159,8 +169,11 @@ extension StoreWriter {
             counter.add(1)
         }
         // The objects stay known: chunks of them may be on their way.
-        for object in emptied { state.objects[object.number] = nil }
-        for object in emptied { forget(directory.noteWithoutChunks(object), counters.purged) }
+        for object in emptied {
+            state.objects[object.number] = nil
+            countRecord(of: object, isStored: false)
+        }
+        for object in emptied { forget(directory.noteWithoutChunks(object), counters.evictedForSpace) }
     }
 
     /// Deletes a chunk that is not what was stored.
@@ -196,5 +209,11 @@ extension StoreWriter {
         _ = object.countStored(change)
         counters.chunks.add(change)
         counters.bytes.add(change * Int(Self.pageBytes(length)))
+    }
+
+    /// Counts what the record of an object takes of the file.
+    func countRecord(of object: CachedObject, isStored: Bool) {
+        let bytes = isStored ? Int(Self.recordBytes(of: object)) : 0
+        counters.bytes.add(bytes - object.countRecord(bytes))
     }
 }

@@ -18,6 +18,7 @@ extension StoreWriter {
                 self.table.takeTouches { state.policy.touch($0) }
                 self.watchDisk(database, &state)
             }
+            self.finishUpdating()
             self.finishErasing()
             self.expire()
         }
@@ -62,6 +63,12 @@ extension StoreWriter {
 
     /// What a chunk of `length` bytes takes of the file.
     static func storedBytes(_ length: Int) -> Int64 { pageBytes(length + ChunkRecord.headerSize) }
+
+    /// What the record of an object takes of the file. Records without attributes are short, and lie many to a page.
+    static func recordBytes(of object: CachedObject) -> Int64 {
+        let record = object.currentRecord
+        return record.attributes.isEmpty ? 0 : pageBytes(record.encodedSize)
+    }
 
     /// Values of that size take whole pages, with a page header of 16 bytes in front.
     static func pageBytes(_ size: Int) -> Int64 {

@@ -1,4 +1,5 @@
 import Logging
+import NIOCore
 import NIOPosix
 import Synchronization
 
@@ -12,12 +13,64 @@ extension StoreWriter {
         }
     }
 
+    /// Writes the record of an object again, if it has one; now or, if that fails, later.
+    func update(_ object: CachedObject) {
+        thread.submit { _ in
+            let isWritten = self.rewriteRecord(of: object)
+            self.state.withLock { $0.unwritten[object.number] = isWritten ? nil : object }
+        }
+    }
+
+    /// Goes on with what ``update(_:)`` could not write. An object of which that fails again is deleted: what the
+    /// database says of it is true no more.
+    func finishUpdating() {
+        for (number, object) in state.withLock({ $0.unwritten }) {
+            let isWritten = rewriteRecord(of: object)
+            state.withLock { $0.unwritten[number] = nil }
+            guard !isWritten else { continue }
+            for object in directory.remove([object]) { erase(object.number, counters.evictedForSpace) }
+        }
+    }
+
+    /// - Returns: whether the record is what it should be, or there is none to be.
+    private func rewriteRecord(of object: CachedObject) -> Bool {
+        guard let database else { return true }
+        do {
+            try state.withLock { state in
+                try makingRoom(database, &state) { state in
+                    // Its last chunk may just have left to make room.
+                    guard state.objects[object.number] === object, !object.isRetired,
+                        let record = object.currentRecord.encoded()
+                    else { return }
+                    try database.environment.write { transaction in
+                        try record.withUnsafeReadableBytes { bytes in
+                            let key = ObjectNumber(value: object.number)
+                            try transaction.put(bytes.bytes, for: key, in: database.objects)
+                        }
+                    }
+                    countRecord(of: object, isStored: true)
+                }
+            }
+            return true
+        } catch {
+            noteFailure(error, of: database.environment)
+            return false
+        }
+    }
+
     /// Deletes what there is of the object with this number, now or, if that fails, later.
     func erase(_ number: UInt64, _ counter: CacheCounters.Counter) {
         guard let database else { return }
         do {
             // With the record everything of the object is gone, whatever happens to the process afterwards.
             try deleteRecord(of: number, database)
+            let object = state.withLock { $0.objects[number] }
+            if let object { countRecord(of: object, isStored: false) }
+            // Whoever is sending the object may go on with what there is of it.
+            guard object?.beginErasing() ?? true else {
+                state.withLock { $0.unfinished[number] = counter }
+                return
+            }
             try deleteChunks(of: number, database, counter)
             state.withLock { state in
                 state.objects[number] = nil
@@ -29,7 +82,7 @@ extension StoreWriter {
         }
     }
 
-    /// Goes on with what ``erase(_:_:)`` could not do.
+    /// Goes on with what ``erase(_:_:)`` could not do, or not yet.
     func finishErasing() {
         for (number, counter) in state.withLock({ $0.unfinished }) { erase(number, counter) }
     }
@@ -40,7 +93,8 @@ extension StoreWriter {
         do {
             try deleteRecord(of: object.number, database)
             state.withLock { $0.objects[object.number] = nil }
-            forget(directory.noteWithoutChunks(object), counters.purged)
+            countRecord(of: object, isStored: false)
+            forget(directory.noteWithoutChunks(object), counters.evictedForSpace)
         } catch {
             noteFailure(error, of: database.environment)
         }

@@ -138,7 +138,14 @@ extension StoreWriter {
             while let number = try Self.firstNumber(from: next, in: database, transaction) { next = number + 1 }
         }
         if next > 1 { directory.noteUsed(next - 1) }
-        let loaded = records.values.map { directory.restore($0) }
+        var loaded: [CachedObject] = []
+        for record in records.values.sorted(by: { $0.number < $1.number }) {
+            let (object, left) = directory.restore(record)
+            loaded.append(object)
+            older += left.map(\.number)
+        }
+        loaded.removeAll { $0.isRetired }
+        for object in loaded { countRecord(of: object, isStored: true) }
         state.withLock { state in
             state.objects = Dictionary(uniqueKeysWithValues: loaded.map { ($0.number, $0) })
             state.unfinished = Dictionary(uniqueKeysWithValues: older.map { ($0, CacheCounters.Counter()) })
@@ -217,7 +224,7 @@ extension StoreWriter {
         table.removeAllStored()
         state.withLock { state in
             while state.policy.evict() != nil {}
-            (state.objects, state.unfinished) = ([:], [:])
+            (state.objects, state.unfinished, state.unwritten) = ([:], [:], [:])
         }
         counters.bytes.add(-counters.bytes.value)
         counters.chunks.add(-counters.chunks.value)

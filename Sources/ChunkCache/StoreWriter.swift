@@ -32,8 +32,10 @@ final class StoreWriter: Sendable {
         var admission: Admission
         /// Objects whose record is in the database, by number. All of their chunks that are in the database are counted.
         var objects: [UInt64: CachedObject] = [:]
-        /// Objects that are to be deleted and could not be, each with the counter for its chunks.
+        /// Objects that are to be deleted and could not be, or not yet, each with the counter for its chunks.
         var unfinished: [UInt64: CacheCounters.Counter] = [:]
+        /// Objects whose record in the database is not what it should be by now.
+        var unwritten: [UInt64: CachedObject] = [:]
         var warnedAt: ContinuousClock.Instant?
     }
 
@@ -97,6 +99,8 @@ final class StoreWriter: Sendable {
     func close() {
         let done = DispatchSemaphore(value: 0)
         thread.submit { _ in
+            self.finishUpdating()
+            self.finishErasing()
             let access = self.access.withLock { access in
                 defer { access = Access(failure: "closed", isClosed: true) }
                 return access

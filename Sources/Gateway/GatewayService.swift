@@ -147,6 +147,7 @@ package struct GatewayService: Sendable {
             configuration: setup.effectiveConfiguration,
             cache: cache,
             items: ItemAdministration(table),
+            sources: table,
             readiness: { status.unreadiness },
             logger: telemetry.logger
         )

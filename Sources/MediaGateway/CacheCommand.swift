@@ -69,6 +69,8 @@ struct CacheCommand: AsyncParsableCommand {
                 media-gateway cache purge media films/ --prefix   everything whose path begins like this
                 media-gateway cache purge media                   everything of a source
                 media-gateway cache purge --all                   everything
+
+                With --soft everything stays, and the source is asked before it is used again.
                 """
         )
 
@@ -83,6 +85,9 @@ struct CacheCommand: AsyncParsableCommand {
 
         @Flag(help: "Everything in the cache.")
         var all = false
+
+        @Flag(help: "Keep it, and ask the source before it is used again.")
+        var soft = false
 
         @OptionGroup var options: ConfigOptions
         @OptionGroup var output: OutputOptions
@@ -104,8 +109,8 @@ struct CacheCommand: AsyncParsableCommand {
 
         func run() async throws {
             guard let scope else { return }
-            let report = try await withCache(options) { try await $0.purge(scope) }
-            output.print(report, CacheText.text(report))
+            let report = try await withCache(options) { try await $0.purge(scope, isSoft: soft) }
+            output.print(report, soft ? CacheText.softText(report) : CacheText.text(report))
         }
     }
 

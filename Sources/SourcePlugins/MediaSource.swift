@@ -22,6 +22,9 @@ package protocol MediaSource: Service {
 
     /// Whether the source fetches ahead of its readers by itself, at their pace: then nobody above has to.
     var readsAhead: Bool { get }
+
+    /// Whether to open an object is to ask somebody else: then many who want it at once share one.
+    var isRemote: Bool { get }
 }
 
 extension MediaSource {
@@ -33,6 +36,15 @@ extension MediaSource {
     package func lease(_ path: MediaPath) -> Lease? { nil }
 
     package var readsAhead: Bool { false }
+
+    package var isRemote: Bool { false }
+}
+
+/// What is likely to be read first of an object that is being opened. A source that asks for it over a network may have
+/// those bytes come with the answer that tells what the object is.
+package enum ReadHint {
+    /// Ends at `Int64.max` for all there is; may lie outside the object. `nil` if nothing is known.
+    @TaskLocal package static var range: Range<Int64>?
 }
 
 /// One revision of one object, held open. Dropping the reference is all there is to closing it.

@@ -186,7 +186,7 @@ class NginxServer(Server):
         return _innermost(self.process.pid)
 
     def _command(self) -> list[str]:
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         user = "user root;" if os.geteuid() == 0 else ""
         config = self.home / "nginx.conf"
         config.write_text(f"""
@@ -261,7 +261,7 @@ def _await_listening(address: tuple[str, int], until: float) -> None:
             time.sleep(0.01)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

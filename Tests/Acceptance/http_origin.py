@@ -23,11 +23,12 @@ GIB = 1 << 30
 class OriginGateway(gateway.Server):
     """A gateway with an http source at ``/origin``."""
 
-    def __init__(self, root: Path, base: str, **options: str) -> None:
+    def __init__(self, root: Path, base: str, mount: str = MOUNT, prefix: list[str] | None = None,
+                 **options: str) -> None:
         lines = [f'{name} = "{value}"' for name, value in {"base_url": base, **options}.items()]
         super().__init__(root, config="\n".join(
-            ['[cache]', 'min_free_disk = "0B"', '[sources.origin]', 'kind = "http"', f'mount = "{MOUNT}"',
-             '[sources.origin.options]', *lines, ""]))
+            ['[cache]', 'min_free_disk = "0B"', '[sources.origin]', 'kind = "http"', f'mount = "{mount}"',
+             '[sources.origin.options]', *lines, ""]), prefix=prefix)
 
     @staticmethod
     def at_origin(name: str) -> str:

@@ -4,13 +4,20 @@ package struct ObjectKey: Sendable, Hashable {
     package var source: String
     /// The path within the source, in its bytes.
     package var path: [UInt8]
-    /// Which of several representations under one path; empty where there is one.
+    /// Which of several representations under one path; empty where there is one. Those that are looked for together have
+    /// the same first line.
     package var variant: String
 
     package init(source: String, path: [UInt8], variant: String = "") {
         self.source = source
         self.path = path
         self.variant = variant
+    }
+
+    /// The key of all that are looked for together with this; `nil` where there is one representation.
+    var family: ObjectKey? {
+        guard !variant.isEmpty else { return nil }
+        return ObjectKey(source: source, path: path, variant: String(variant.prefix { $0 != "\n" }))
     }
 }
 

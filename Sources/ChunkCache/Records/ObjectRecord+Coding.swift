@@ -15,15 +15,28 @@ extension ObjectRecord {
         static let immutable = Flags(rawValue: 1)
         static let lastModified = Flags(rawValue: 2)
         static let mediaType = Flags(rawValue: 4)
-        static let all: Flags = [.immutable, .lastModified, .mediaType]
+        static let attributes = Flags(rawValue: 8)
+        static let all: Flags = [.immutable, .lastModified, .mediaType, .attributes]
     }
 
-    /// - Returns: `nil` if the record is longer than ``maxEncodedSize``, or its size is negative.
+    /// Whether ``encoded()`` has a result: the record is not longer than ``maxEncodedSize``, nor its size negative.
+    package var isEncodable: Bool { size >= 0 && encodedSize <= Self.maxEncodedSize }
+
+    /// How long ``encoded()`` is.
+    package var encodedSize: Int {
+        let texts = [source.utf8.count, path.count, variant.utf8.count, revision.utf8.count, mediaType?.utf8.count]
+        let lengths = texts + [attributes.isEmpty ? nil : attributes.count]
+        // The fixed fields and the checksum, and a length in front of each text.
+        return lengths.reduce(34 + (lastModified == nil ? 0 : 8)) { $0 + ($1.map { 2 + $0 } ?? 0) }
+    }
+
+    /// - Returns: `nil` unless ``isEncodable``.
     package func encoded() -> ByteBuffer? {
-        guard size >= 0 else { return nil }
+        guard isEncodable else { return nil }
         var flags: Flags = isImmutable ? [.immutable] : []
         if lastModified != nil { flags.insert(.lastModified) }
         if mediaType != nil { flags.insert(.mediaType) }
+        if !attributes.isEmpty { flags.insert(.attributes) }
 
         var buffer = ByteBuffer()
         buffer.writeMultipleIntegers(Self.magic, Self.format, flags.rawValue, number, size, created)
@@ -32,8 +45,9 @@ extension ObjectRecord {
             guard buffer.writeText(text) else { return nil }
         }
         if let mediaType, !buffer.writeText(Array(mediaType.utf8)) { return nil }
+        if !attributes.isEmpty, !buffer.writeText(attributes) { return nil }
         buffer.writeInteger(buffer.crc32c)
-        return buffer.readableBytes <= Self.maxEncodedSize ? buffer : nil
+        return buffer
     }
 
     /// - Returns: `nil` unless `value` is, to the last byte, what ``encoded()`` makes of a record.
@@ -66,6 +80,11 @@ extension ObjectRecord {
             guard let read = buffer.readText() else { return nil }
             mediaType = read
         }
+        var attributes: [UInt8] = []
+        if flags.contains(.attributes) {
+            guard let read = buffer.readTextBytes() else { return nil }
+            attributes = read
+        }
         guard buffer.readableBytes == 0 else { return nil }
         self.init(
             number: number,
@@ -77,7 +96,8 @@ extension ObjectRecord {
             lastModified: lastModified,
             mediaType: mediaType,
             isImmutable: flags.contains(.immutable),
-            created: created
+            created: created,
+            attributes: attributes
         )
     }
 }

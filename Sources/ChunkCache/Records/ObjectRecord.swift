@@ -19,6 +19,8 @@ package struct ObjectRecord: Sendable, Hashable {
     package var isImmutable: Bool
     /// When the record was made, in nanoseconds since 1970.
     package var created: Int64
+    /// What whoever stores the object wants to know of it; means nothing to the cache.
+    package var attributes: [UInt8]
 
     package init(
         number: UInt64,
@@ -30,7 +32,8 @@ package struct ObjectRecord: Sendable, Hashable {
         lastModified: Int64? = nil,
         mediaType: String? = nil,
         isImmutable: Bool,
-        created: Int64
+        created: Int64,
+        attributes: [UInt8] = []
     ) {
         self.number = number
         self.source = source
@@ -42,6 +45,7 @@ package struct ObjectRecord: Sendable, Hashable {
         self.mediaType = mediaType
         self.isImmutable = isImmutable
         self.created = created
+        self.attributes = attributes
     }
 
     package var key: ObjectKey { ObjectKey(source: source, path: path, variant: variant) }

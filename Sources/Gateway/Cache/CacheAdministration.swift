@@ -1,4 +1,5 @@
 package import ChunkCache
+import SourcePlugins
 
 /// What an operator does with a cache that this process has open.
 package struct CacheAdministration: CacheOperations {
@@ -28,7 +29,8 @@ package struct CacheAdministration: CacheOperations {
         return CacheItemDetail(item: CacheItem(object), chunkSize: object.chunkSize, stored: runs)
     }
 
-    package func purge(_ scope: PurgeScope) -> PurgeReport {
+    package func purge(_ scope: PurgeScope, isSoft: Bool) -> PurgeReport {
+        if isSoft { return invalidate(scope) }
         var objects = 0
         // Before, so that requests that come now ask the source; and after, since one that came before may have noted
         // what it knew from the cache.
@@ -40,6 +42,19 @@ package struct CacheAdministration: CacheOperations {
         }
         forget(scope)
         return PurgeReport(objects: objects, chunks: chunks)
+    }
+
+    /// What is no response of an origin is asked for at its source with the next request anyway, once it is forgotten
+    /// outside the cache.
+    private func invalidate(_ scope: PurgeScope) -> PurgeReport {
+        let objects = cache.objects.filter { scope.contains(source: $0.record.source, path: $0.record.path) }
+        for object in objects {
+            if let attributes = StoredResponse(encoded: object.attributes)?.invalidated.encoded() {
+                cache.update(object, attributes: attributes)
+            }
+        }
+        forget(scope)
+        return PurgeReport(objects: objects.count, chunks: 0)
     }
 
     package func verify(progress: @escaping @Sendable (VerifyReport) -> Void) async throws -> VerifyReport {

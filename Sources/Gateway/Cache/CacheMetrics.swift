@@ -26,6 +26,7 @@ package enum CacheMetrics {
         ]
         let evictions: [(String, CacheCounters.Counter)] = [
             ("space", counters.evictedForSpace), ("age", counters.evictedForAge), ("purge", counters.purged),
+            ("replaced", counters.replaced),
             ("corrupt", counters.corrupt),
         ]
         return collect(requests, "requests", by: "result", "Look-ups of chunks", in: registry)

@@ -3,9 +3,15 @@ package protocol CacheOperations: Sendable {
     func report() async throws -> CacheReport
     func items(_ query: CacheItemQuery) async throws -> CacheItemList
     /// When it returns no new request finds what was purged.
-    func purge(_ scope: PurgeScope) async throws -> PurgeReport
+    ///
+    /// - Parameter isSoft: whether everything stays, and the source is asked about it before it is used again.
+    func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport
     /// Checks every chunk and drops those that are not what was stored. Ends early when the task is cancelled.
     ///
     /// - Parameter progress: called from time to time.
     func verify(progress: @escaping @Sendable (VerifyReport) -> Void) async throws -> VerifyReport
+}
+
+extension CacheOperations {
+    package func purge(_ scope: PurgeScope) async throws -> PurgeReport { try await purge(scope, isSoft: false) }
 }

@@ -2,6 +2,7 @@ package import ChunkCache
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import SourcePlugins
 
 /// What the admin listener answers about the cache.
 package struct CacheRoutes: Sendable {
@@ -23,6 +24,18 @@ package struct CacheRoutes: Sendable {
         case "/admin/v1/cache/purge", "/admin/v1/cache/verify": ["POST"]
         default: path.hasPrefix("/admin/v1/jobs/") ? ["GET", "HEAD", "DELETE"] : nil
         }
+    }
+
+    /// Carries out `PURGE` with the path of an object on the data listener, and `Soft-Purge: 1` if it is to stay.
+    ///
+    /// - Throws: ``RequestProblem`` if there is no source at the path.
+    func purge(_ request: GatewayRequest, _ sources: SourceTable) async throws -> Response {
+        guard let (entry, rest) = sources.resolve(request.path), !rest.isEmpty else {
+            throw RequestProblem(404, .notFound, "no source is mounted there")
+        }
+        let scope = PurgeScope.object(source: entry.name, path: percentDecodedLeniently(rest.utf8.dropFirst()))
+        let isSoft = request.head.headerFields.first("soft-purge") == "1"
+        return .json(await offLoop { cache.purge(scope, isSoft: isSoft) })
     }
 
     func add(to router: Router<GatewayRequestContext>) {
@@ -50,8 +63,9 @@ package struct CacheRoutes: Sendable {
 
     private func addChanging(to router: Router<GatewayRequestContext>) {
         router.post("/admin/v1/cache/purge") { _, context -> Response in
-            let scope = try PurgeScope(QueryParameters(context.request.query))
-            return .json(await offLoop { cache.purge(scope) })
+            let query = try QueryParameters(context.request.query)
+            let (scope, isSoft) = (try PurgeScope(query), try query.flag("soft"))
+            return .json(await offLoop { cache.purge(scope, isSoft: isSoft) })
         }
         router.post("/admin/v1/cache/verify") { _, context -> Response in
             try QueryParameters(context.request.query).allowOnly([])

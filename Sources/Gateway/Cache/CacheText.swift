@@ -60,6 +60,11 @@ package enum CacheText {
         "purged \(count(report.objects, "object")) with \(count(report.chunks, "chunk"))\n"
     }
 
+    /// Of what stays until its source has been asked.
+    package static func softText(_ report: PurgeReport) -> String {
+        "\(count(report.objects, "object")) will be asked for before \(report.objects == 1 ? "it is" : "they are") used again\n"
+    }
+
     package static func text(_ report: VerifyReport) -> String {
         let checked = "checked \(count(report.checked, "chunk")), \(humanSize(report.bytes)): "
         return checked + (report.corrupt == 0 ? "all as stored\n" : "\(report.corrupt) corrupt, dropped\n")

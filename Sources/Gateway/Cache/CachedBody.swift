@@ -17,7 +17,10 @@ final class CachedBody: DirectBody {
         self.cache = cache
         self.object = object
         self.end = end
+        object.beginReading()
     }
+
+    deinit { object.endReading() }
 
     func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult {
         withPart(of: range) { bytes in Self.send(head, bytes, to: socket) } ?? .unavailable

@@ -18,15 +18,15 @@ package enum PurgeScope: Sendable, Hashable {
 }
 
 extension PurgeScope {
-    /// Reads `scope=object|prefix|source|all&source=…&path=…`.
+    /// Reads `scope=object|prefix|source|all&source=…&path=…`; `soft` is for whoever carries it out.
     ///
     /// - Throws: ``RequestProblem`` if that names nothing, or more than its scope has room for: a purge that was
     ///   misspelt must not become a larger one.
     init(_ query: QueryParameters) throws(RequestProblem) {
-        try query.allowOnly(["scope", "source", "path"])
+        try query.allowOnly(["scope", "source", "path", "soft"])
         let (source, path) = (try query.text("source"), query.path("path"))
         switch (try query.text("scope"), source, path) {
-        case ("object", let source?, let path?) where !source.isEmpty && !path.isEmpty:
+        case ("object", let source?, let path?) where !source.isEmpty:
             self = .object(source: source, path: path)
         case ("prefix", let source?, let path?) where !source.isEmpty && !path.isEmpty:
             self = .prefix(source: source, path: path)

@@ -29,6 +29,15 @@ struct QueryParameters: Sendable {
         return text
     }
 
+    /// - Throws: ``RequestProblem`` unless the value is `true` or `false`.
+    func flag(_ name: String) throws(RequestProblem) -> Bool {
+        switch try text(name) {
+        case nil, "false": return false
+        case "true": return true
+        default: throw .query("\(name) is true or false")
+        }
+    }
+
     /// - Throws: ``RequestProblem`` unless the value is a number in `range`.
     func number(_ name: String, in range: ClosedRange<Int>) throws(RequestProblem) -> Int? {
         guard let text = try text(name) else { return nil }
@@ -49,6 +58,24 @@ struct QueryParameters: Sendable {
 
 extension RequestProblem {
     fileprivate static func query(_ detail: String) -> RequestProblem { RequestProblem(400, .badRequest, detail) }
+}
+
+/// What is no escape stands for itself.
+func percentDecodedLeniently(_ text: some Collection<UInt8>) -> [UInt8] {
+    var result: [UInt8] = []
+    var rest = Array(text)[...]
+    while let byte = rest.popFirst() {
+        let digits = rest.prefix(2)
+        if byte == UInt8(ascii: "%"), digits.count == 2, digits.first != UInt8(ascii: "+"),
+            let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+        {
+            result.append(value)
+            rest = rest.dropFirst(2)
+        } else {
+            result.append(byte)
+        }
+    }
+    return result
 }
 
 /// - Returns: `nil` for a `%` that is not followed by two hexadecimal digits.

@@ -33,8 +33,8 @@ struct RemoteCache: CacheOperations {
         try await get("/admin/v1/cache/items?\(query.query)")
     }
 
-    func purge(_ scope: PurgeScope) async throws -> PurgeReport {
-        try await ask("POST", "/admin/v1/cache/purge?\(scope.query)")
+    func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport {
+        try await ask("POST", "/admin/v1/cache/purge?\(scope.query)\(isSoft ? "&soft=true" : "")")
     }
 
     func verify(progress: @escaping @Sendable (VerifyReport) -> Void) async throws -> VerifyReport {

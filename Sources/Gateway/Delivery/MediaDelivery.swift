@@ -15,6 +15,8 @@ package struct MediaDelivery: Sendable {
     let cache: ChunkStore?
     let response: MediaResponse
     let meter: SourceMeter?
+    /// Objects that are being opened.
+    let openings: SingleFlight<ObjectTable.Key, any MediaObject>
 
     private static let bytesPerTurn = 1 << 20
 
@@ -40,19 +42,25 @@ package struct MediaDelivery: Sendable {
         _ range: Range<Int64>,
         _ lease: Lease?
     ) async throws {
-        let object = LazyObject { [source, path] in
-            let object = try await source.open(path)
-            guard let record = object.info.cacheRecord(source: entry.name, path), record.isRevision(of: cached.record)
-            else { throw SourceError(.changed, "the object changed while it was sent") }
-            return object
-        }
         var body = Body(range, head: nil, lease: lease)
         do {
-            try await send(&body, of: cached, object, to: exchange)
+            try await send(&body, of: cached, revisionOf(cached), to: exchange)
         } catch let error as SourceError where error.code == .changed || error.code == .notFound {
             // What the head was made of is no longer true: the next request asks the source.
             objects.remove(key)
             throw error
+        }
+    }
+
+    /// The object, opened when its bytes are needed, if it still is what the cache has parts of.
+    private func revisionOf(_ cached: CachedObject) -> LazyObject {
+        LazyObject {
+            let object =
+                source.isRemote
+                ? try await openings.run(key) { try await source.open(path) } : try await source.open(path)
+            guard let record = object.info.cacheRecord(source: entry.name, path), record.isRevision(of: cached.record)
+            else { throw SourceError(.changed, "the object changed while it was sent") }
+            return object
         }
     }
 
@@ -69,8 +77,11 @@ package struct MediaDelivery: Sendable {
     private func send(_ exchange: Exchange) async throws {
         // Here already, so that what is loaded stays loaded while it is opened.
         let lease = source.lease(path)
-        let object = try await source.open(path)
-        try await exchange.markResolved()
+        if source.isRemote, let known = objects.lookup(key, now: .now), let cached = known.cached, cache?.isOpen == true
+        {
+            return try await send(known.info, cached, revisionOf(cached), lease, to: exchange)
+        }
+        let object = try await open(for: exchange.request)
         let cached = cachedObject(object.info)
         let known = ObjectTable.Known(
             info: object.info,
@@ -78,24 +89,63 @@ package struct MediaDelivery: Sendable {
             fields: response.readyFields(of: object.info, name: path.name)
         )
         objects.insert(known, for: key, now: .now)
-        let plan = plan(for: exchange.request, object.info)
+        try await send(object.info, cached, LazyObject { object }, lease, to: exchange)
+    }
+
+    private func send(
+        _ info: ObjectInfo,
+        _ cached: CachedObject?,
+        _ object: LazyObject,
+        _ lease: Lease?,
+        to exchange: Exchange
+    ) async throws {
+        try await exchange.markResolved()
+        let plan = plan(for: exchange.request, info)
         switch plan.body {
         case .none:
-            try await exchange.respond(head(plan, object.info, .bypass))
+            try await exchange.respond(head(plan, info, .bypass))
         case .part(let range):
             if let cache, let cached {
                 let outcome = CacheOutcome(range, of: cached, in: cache)
-                var body = Body(range, head: head(plan, object.info, outcome), lease: lease)
-                try await send(&body, of: cached, LazyObject { object }, to: exchange)
+                var body = Body(range, head: head(plan, info, outcome), lease: lease)
+                try await send(&body, of: cached, object, to: exchange)
             } else {
-                var body = Body(range, head: head(plan, object.info, .bypass), lease: lease)
-                try await send(&body, of: object, to: exchange)
+                var body = Body(range, head: head(plan, info, .bypass), lease: lease)
+                try await send(&body, of: object.open(), to: exchange)
             }
         case .unknownLength:
-            var body = Body(0..<Int64.max, head: head(plan, object.info, .bypass), lease: lease)
-            try await copy(&body, upTo: .max, of: object, to: exchange)
+            var body = Body(0..<Int64.max, head: head(plan, info, .bypass), lease: lease)
+            try await copy(&body, upTo: .max, of: object.open(), to: exchange)
             try await exchange.finish()
         }
+    }
+
+    private func open(for request: GatewayRequest) async throws -> any MediaObject {
+        guard source.isRemote else { return try await source.open(path) }
+        // One that came back must not wait for itself.
+        try request.trace?.check(RequestTrace.processName)
+        return try await openings.run(key) {
+            try await ReadHint.$range.withValue(firstRead(request)) { try await source.open(path) }
+        }
+    }
+
+    /// The bytes that this request will have read first, as far as it tells; none if the cache has them.
+    private func firstRead(_ request: GatewayRequest) -> Range<Int64>? {
+        guard !request.isHead, request.head.fields.preconditions == Preconditions() else { return nil }
+        let range: Range<Int64>
+        switch request.head.fields[.range].map({ ByteRangeRequest(field: $0) }) {
+        case nil, .some(nil): range = 0..<Int64.max
+        case .from(let first): range = first..<Int64.max
+        case .bounded(let first, let last):
+            let unit = cache.map { Int64($0.settings.chunkSize) } ?? 1
+            let (end, overflow) = (last / unit + 1).multipliedReportingOverflow(by: unit)
+            range = first..<(overflow ? .max : end)
+        case .suffix: return nil
+        }
+        guard let cached = cache?.find(ObjectKey(source: entry.name, path: path.bytes)),
+            range.lowerBound < cached.size
+        else { return range }
+        return cache?.isComing(cached.chunk(at: range.lowerBound)) == true ? nil : range
     }
 
     private func head(_ plan: DeliveryPlan, _ info: ObjectInfo, _ outcome: CacheOutcome) -> ResponseHead {
@@ -132,7 +182,7 @@ package struct MediaDelivery: Sendable {
         }
     }
 
-    /// Sends a body through the cache: what it has from there, what it lacks as it comes in.
+    /// Sends a body through the cache.
     private func send(
         _ body: inout Body,
         of cached: CachedObject,
@@ -140,49 +190,21 @@ package struct MediaDelivery: Sendable {
         to exchange: Exchange
     ) async throws {
         guard let cache else { return }
-        let reader = ChunkReader(
-            cache,
-            cached,
-            upTo: body.end,
-            readAhead: (source.readsAhead ? 2 : 8) << 20,
-            executor: exchange.executor,
-            isFinal: { ($0 as? SourceError)?.isFinal ?? false },
-            source: { [entry, meter] range in
-                meter?.countRead(of: entry.name)
-                let bytes = try await object.open().read(range)
-                return {
-                    let piece = try await bytes.next()
-                    if let piece { meter?.countBytes(piece.readableBytes, from: entry.name) }
-                    return piece
-                }
-            }
-        )
-        let direct = CachedBody(cache, cached, upTo: body.end)
-        var (turn, failures) = (0, 0)
-        while body.position < body.end {
-            switch try await reader.next(at: body.position) {
-            case .stored(let end) where failures < 3:
-                try await body.begin(exchange, of: self)
-                // As far as the cache goes, of which the reader only knows this chunk.
-                let sent = try await exchange.sendDirect(direct, body.position..<body.end, fromSource: false)
-                body.position += sent
-                failures = sent > 0 || body.position >= end ? 0 : failures + 1
-                if sent == 0 { await reader.prepare(at: body.position) }
-            case .bytes(let buffer):
-                try await body.begin(exchange, of: self)
-                body.position += Int64(buffer.readableBytes)
-                turn += buffer.readableBytes
-                try await exchange.write(buffer, fromSource: true)
-                if turn >= Self.bytesPerTurn {
-                    turn = 0
-                    try await exchange.endTurn()
-                }
-            // Memory is so short that what was read in is gone before it can be sent: around the cache.
-            case .bypass(let end), .stored(let end):
-                failures = 0
-                try await copy(&body, upTo: end, of: object.open(), to: exchange)
+        let sending = CachedSending(
+            cache: cache,
+            object: cached,
+            range: body.position..<body.end,
+            readAhead: (source.readsAhead ? 2 : 8) << 20
+        ) { [entry, meter] range in
+            meter?.countRead(of: entry.name)
+            let bytes = try await ReadHint.$range.withValue(range) { try await object.open().read(range) }
+            return {
+                let piece = try await bytes.next()
+                if let piece { meter?.countBytes(piece.readableBytes, from: entry.name) }
+                return piece
             }
         }
+        try await sending.send(to: exchange) { try await body.begin(exchange, of: self) }
         try await exchange.finish()
     }
 
@@ -285,15 +307,5 @@ extension ObjectRecord {
     /// Whether both are of the same bytes.
     fileprivate func isRevision(of other: ObjectRecord) -> Bool {
         revision == other.revision && size == other.size
-    }
-}
-
-extension SourceError {
-    /// Whether asking again at once can only give the same.
-    fileprivate var isFinal: Bool {
-        switch code {
-        case .badPath, .badReference, .notFound, .forbidden, .refused, .busy, .overloaded, .changed: true
-        case .notReady, .unavailable, .timedOut: false
-        }
     }
 }

@@ -2,11 +2,14 @@ import SourcePlugins
 
 /// The head of an answer with, or about, an object.
 package struct MediaResponse: Sendable {
+    /// The gateway's name in `Cache-Status`.
+    let node: String
     /// `Cache-Status` for each outcome.
     private let cacheStatus: [CacheOutcome: String]
 
     /// - Parameter node: the gateway's name, a structured-field string or token already.
     package init(node: String) {
+        self.node = node
         cacheStatus = Dictionary(uniqueKeysWithValues: CacheOutcome.allCases.map { ($0, "\(node); \($0.parameters)") })
     }
 

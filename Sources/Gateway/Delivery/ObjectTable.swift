@@ -46,6 +46,7 @@ package final class ObjectTable: Sendable {
         /// Keys in the order of insertion. An entry replaced since has a newer serial, and its old line is skipped.
         var order: Deque<(key: Key, serial: UInt64)> = []
         var nextSerial: UInt64 = 0
+        var purges = 0
     }
 
     private let capacity: Int
@@ -82,6 +83,9 @@ package final class ObjectTable: Sendable {
         }
     }
 
+    /// How often objects were forgotten at an operator's word: what was asked for before that is not to be kept.
+    package var purges: Int { state.withLock { $0.purges } }
+
     package func remove(_ key: Key) {
         state.withLock { $0.entries[key] = nil }
     }
@@ -89,6 +93,7 @@ package final class ObjectTable: Sendable {
     /// Forgets the objects of the cache for which `condition` holds.
     package func removeAll(where condition: (CachedObject) -> Bool) {
         state.withLock { state in
+            state.purges += 1
             state.entries = state.entries.filter { entry in entry.value.known.cached.map(condition) != true }
         }
     }

@@ -27,7 +27,7 @@ package struct RequestProblem: Error, Sendable, Hashable {
         case .badPath, .badReference: status = 400
         case .notFound: status = 404
         case .forbidden: status = 403
-        case .refused: status = 422
+        case .refused: status = error.cause is RequestLoop ? 508 : 422
         case .busy: status = 409
         case .overloaded: (status, retryAfter) = (503, 10)
         case .notReady: (status, retryAfter) = (503, 5)

@@ -10,11 +10,15 @@ package struct AdminDispatcher: RequestDispatcher {
     private let logger: Logger
     /// The methods of a path that has others than GET and HEAD.
     private let changes: @Sendable (Substring) -> [String]?
+    private let purge: (@Sendable (GatewayRequest) async throws -> Response)?
+
+    package var methods: RequestGate.Methods { .any }
 
     /// - Parameters:
     ///   - configuration: the effective configuration as TOML, without secrets.
     ///   - cache: `nil` if there is no cache.
     ///   - items: `nil` if no source holds any.
+    ///   - sources: for `PURGE`, whose paths are those of the data listener.
     ///   - readiness: `nil` while the gateway serves, else why it does not.
     package init(
         access: AdminAccess,
@@ -22,6 +26,7 @@ package struct AdminDispatcher: RequestDispatcher {
         configuration: String,
         cache: CacheRoutes? = nil,
         items: ItemAdministration? = nil,
+        sources: SourceTable = SourceTable([]),
         readiness: @escaping @Sendable () -> String?,
         logger: Logger
     ) {
@@ -30,6 +35,11 @@ package struct AdminDispatcher: RequestDispatcher {
         self.changes = { path in
             cache.flatMap { _ in CacheRoutes.methods(of: path) }
                 ?? items.flatMap { _ in ItemAdministration.methods(of: path) }
+        }
+        if let cache {
+            purge = { request in try await cache.purge(request, sources) }
+        } else {
+            purge = nil
         }
         let router = Router(context: GatewayRequestContext.self)
         router.get("/") { _, _ in Self.text("media-gateway admin: /healthz /readyz /metrics /admin/v1/config\n") }
@@ -55,6 +65,13 @@ package struct AdminDispatcher: RequestDispatcher {
             return .refuse(problem, route: route, source: "")
         }
         let (responder, logger) = (responder, logger)
+        if request.head.method == .other("PURGE"), let purge {
+            let operation = Dispatch.Operation(route: .admin, source: "", firstByteDeadline: .seconds(20)) { exchange in
+                let response = try await purge(request)
+                try await exchange.send(response)
+            }
+            return .run(operation)
+        }
         // Bringing in a torrent takes as long as its description takes.
         let isAdding = request.path == "/admin/v1/torrents" && request.head.method == .other("POST")
         let operation = Dispatch.Operation(
@@ -68,6 +85,7 @@ package struct AdminDispatcher: RequestDispatcher {
     }
 
     private func refuseMethod(_ request: GatewayRequest) -> RequestProblem? {
+        if request.head.method == .other("PURGE"), purge != nil { return nil }
         let allowed = changes(request.path) ?? ["GET", "HEAD"]
         guard !allowed.contains(request.head.method.text) else { return nil }
         let detail = "\(request.head.method.text) is not available here; use \(allowed.joined(separator: " or "))"

@@ -11,6 +11,8 @@ package struct DataDispatcher: RequestDispatcher {
     private let oldRoutes: OldRoutes?
     private let pages: PageRouter
     private let pageDeadline: Duration
+    /// By the epochs of their entries.
+    private let forwarding: [Int: ForwardingRoutes]
 
     /// - Parameters:
     ///   - cache: `nil` if nothing is cached.
@@ -34,10 +36,28 @@ package struct DataDispatcher: RequestDispatcher {
         media = MediaRoutes(objects: objects, cache: cache, response: response, pages: pages, meter: meter)
         items = ItemRoutes(media: media, pages: pages, gate: gate)
         oldRoutes = hasOldRoutes ? OldRoutes(sources: sources, media: media, gate: gate, deadline: pageDeadline) : nil
+        let forwarding = sources.entries.compactMap { entry -> (Int, ForwardingRoutes)? in
+            guard case .enabled(let source as any ForwardingSource) = entry.state else { return nil }
+            let cache = entry.isCached ? cache : nil
+            let routes = ForwardingRoutes(
+                source,
+                entry,
+                cache: cache,
+                objects: objects,
+                node: response.node,
+                meter: meter
+            )
+            return (entry.epoch, routes)
+        }
+        self.forwarding = Dictionary(uniqueKeysWithValues: forwarding)
     }
+
+    package var methods: RequestGate.Methods { forwarding.isEmpty ? .changing : .any }
+    package var readsAllFields: Bool { !forwarding.isEmpty }
 
     package func dispatch(_ request: GatewayRequest) -> Dispatch {
         let path = request.path
+        if !forwarding.isEmpty, let dispatch = forward(request, path) { return dispatch }
         switch request.head.method {
         case .get, .head:
             break
@@ -47,7 +67,8 @@ package struct DataDispatcher: RequestDispatcher {
         case .other(let method):
             let methods = methods(of: path)
             guard methods.contains(method) else {
-                return .refuse(.methodNotAllowed(method, allowed: methods), route: .refused, source: "")
+                let problem = RequestGate.refusal(ofMethod: method, allowed: methods)
+                return .refuse(problem, route: .refused, source: "")
             }
         }
         if path == "/ping" { return .answer(Self.pong, body: Self.pongBody, route: .ping, source: "") }
@@ -71,6 +92,16 @@ package struct DataDispatcher: RequestDispatcher {
         case .enabled(let source):
             return dispatch(request, rest: rest, to: source, of: entry)
         }
+    }
+
+    /// - Returns: `nil` if the path is not one of a source that forwards.
+    private func forward(_ request: GatewayRequest, _ path: Substring) -> Dispatch? {
+        guard let (entry, rest) = sources.resolve(path), let routes = forwarding[entry.epoch], !rest.isEmpty else {
+            return nil
+        }
+        // The gateway's own routes are there even where a source is mounted at the root.
+        if entry.mount.isEmpty, path == "/ping" || oldRoutes?.methods(of: path) != nil { return nil }
+        return routes.dispatch(request, rest: request.target.dropFirst(entry.mount.utf8.count))
     }
 
     private func methods(of path: Substring) -> [String] {

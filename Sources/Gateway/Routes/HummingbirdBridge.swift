@@ -37,6 +37,10 @@ extension Exchange {
             to: Request(head: head, body: RequestBody(buffer: ByteBuffer())),
             context: GatewayRequestContext(source: source)
         )
+        try await send(response)
+    }
+
+    func send(_ response: Response) async throws {
         var answer = ResponseHead(
             status: response.status.code,
             framing: response.body.contentLength.map { .length(Int64($0)) } ?? .chunked

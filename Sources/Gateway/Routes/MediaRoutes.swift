@@ -9,6 +9,7 @@ struct MediaRoutes: Sendable {
     let response: MediaResponse
     let pages: PageRouter
     let meter: SourceMeter?
+    let openings = SingleFlight<ObjectTable.Key, any MediaObject>()
 
     func delivery(
         of path: MediaPath,
@@ -24,7 +25,8 @@ struct MediaRoutes: Sendable {
             objects: objects,
             cache: entry.isCached ? cache : nil,
             response: response,
-            meter: meter
+            meter: meter,
+            openings: openings
         )
     }
 
@@ -35,7 +37,8 @@ struct MediaRoutes: Sendable {
             source: entry.name,
             firstByteDeadline: entry.firstByteDeadline
         ) { exchange in
-            try await run(delivery, exchange)
+            // For sources that ask others in turn.
+            try await RequestTrace.$current.withValue(exchange.request.trace) { try await run(delivery, exchange) }
         }
     }
 

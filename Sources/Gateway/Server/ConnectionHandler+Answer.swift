@@ -26,6 +26,8 @@ extension ConnectionHandler {
         transfer.status = head.status
         transfer.pendingHead = head
         transfer.cache = head.cache
+        // What the client still sends of its body would be in the way of its next request.
+        if transfer.incomingBody != nil || isInputClosed && !hasInput { transfer.isKeepAlive = false }
         switch head.framing {
         case .length(let length):
             transfer.remaining = length
@@ -38,6 +40,15 @@ extension ConnectionHandler {
             transfer.endsWithConnection = transfer.hasBody
             transfer.pendingHead?.framing = .untilClose
         }
+    }
+
+    /// - Returns: whether the kernel has all of it.
+    func sendHead(transferID: UInt64) throws -> Bool {
+        let transfer = try transfer(transferID)
+        guard let context else { throw CancellationError() }
+        transfer.sourceWaitEnds(at: context.eventLoop.now)
+        writeHead(of: transfer, context)
+        return flush(transfer, context)
     }
 
     /// - Returns: whether the kernel has all of it.
@@ -126,8 +137,10 @@ extension ConnectionHandler {
         guard case .answering(let transfer) = state, transfer.id == transferID else { return }
         guard let failure else {
             if transfer.isBodyFinished {
+                let body = transfer.incomingBody.take()
                 report(transfer, outcome: .complete)
                 answerEnded(isKeepAlive: transfer.isKeepAlive)
+                body?.waiting?.fail(CancellationError())
             } else {
                 operationEnded(transferID: transferID, failure: BodyLengthError.tooShort)
             }
@@ -170,8 +183,11 @@ extension ConnectionHandler {
     /// Answers with an error in place of an answer whose head is not written.
     func fail(_ transfer: Transfer, with problem: RequestProblem) {
         transfer.task?.cancel()
+        let body = transfer.incomingBody.take()
+        if body != nil { transfer.isKeepAlive = false }
         services.reporter.ended(route: transfer.route)
         state = .awaitingHead(headSince: nil)
+        body?.waiting?.fail(CancellationError())
         send(
             problem,
             to: transfer.request,
@@ -189,6 +205,7 @@ extension ConnectionHandler {
             state = .closed
             let taken = transfer.taken
             transfer.taken = nil
+            let body = transfer.incomingBody.take()
             let direct = transfer.direct.take()
             transfer.task?.cancel()
             if transfer.endsWithConnection { resetOnClose() }
@@ -196,6 +213,7 @@ extension ConnectionHandler {
             transfer.bodyBytes = max(transfer.bodyBytes - unsent, 0)
             report(transfer, outcome: outcome)
             taken?.fail(CancellationError())
+            body?.waiting?.fail(CancellationError())
             if case .promise(let done) = direct?.completion { done.fail(CancellationError()) }
         }
         closeNow()

@@ -5,7 +5,8 @@ import NIOHTTP1
 // Requests that are left to llhttp: rare ones, malformed ones, and those with a body.
 extension ConnectionHandler {
     enum Decoded {
-        case head(HTTPRequestHead)
+        /// - Parameter isLast: whether llhttp stops behind the request.
+        case head(RequestHead, isLast: Bool)
         /// Of a request that announced a body.
         case body(ByteBuffer)
         case bodyEnd
@@ -36,6 +37,13 @@ extension ConnectionHandler {
         }
     }
 
+    /// Gives llhttp the next bytes: not all at once, since it makes one part of what it gets of a body.
+    func decodeNext(_ context: ChannelHandlerContext) {
+        guard let bytes = inbound.readSlice(length: min(inbound.readableBytes, 64 << 10)) else { return }
+        if inbound.readableBytes == 0 { inbound = ByteBuffer() }
+        context.fireChannelRead(wrapInboundOut(bytes))
+    }
+
     /// A first line that llhttp would wait on, or refuse with less of a reason.
     private func firstLineProblem() -> RequestProblem? {
         let view = inbound.readableBytesView
@@ -49,14 +57,19 @@ extension ConnectionHandler {
         guard version == "HTTP/1.1" || version == "HTTP/1.0" else {
             return RequestProblem(505, .versionNotSupported, "only HTTP/1.0 and HTTP/1.1 are spoken here")
         }
+        let words = line.split(separator: " ", omittingEmptySubsequences: false)
+        looksLikeHTTP = words.count == 3 && !words[0].isEmpty && words[0].utf8.allSatisfy(isTokenByte)
         return nil
     }
 
     func decoded(_ part: HTTPServerRequestPart) {
         switch part {
         case .head(let head):
+            let isLast = head.endsHTTP
+            let head = RequestHead(head)
             decodesBody = head.announcesBody
-            enqueue(.head(head))
+            looksLikeHTTP = true
+            enqueue(.head(head, isLast: isLast))
         case .body(let bytes):
             if decodesBody { enqueue(.body(bytes)) }
         case .end:
@@ -69,6 +82,8 @@ extension ConnectionHandler {
         switch error {
         case HTTPParserError.headerOverflow:
             enqueue(.failure(RequestProblem(431, .headersTooLarge, "the request's fields are too large")))
+        case HTTPParserError.invalidMethod where looksLikeHTTP:
+            enqueue(.failure(RequestProblem(501, .notImplemented, "the request's method is not known here")))
         default:
             enqueue(.failure(RequestProblem(400, .badRequest, "the request is malformed")))
         }
@@ -87,7 +102,7 @@ extension ConnectionHandler {
     func answerDecoded() -> Bool {
         guard let next = decodedRequests.popFirst() else { return false }
         switch next {
-        case .head(let head): handle(RequestHead(head), hasBody: head.announcesBody)
+        case .head(let head, let isLast): handle(head, hasBody: head.announcesBody, isLast: isLast)
         case .body(let bytes): received(bytes)
         case .bodyEnd: bodyReceived()
         case .failure(let problem): refuseBytes(problem)
@@ -97,11 +112,8 @@ extension ConnectionHandler {
 }
 
 extension HTTPRequestHead {
-    fileprivate var announcesBody: Bool {
-        // An upgrade or a CONNECT ends HTTP on the connection as far as llhttp is concerned.
-        headers.contains(name: "transfer-encoding") || headers.contains(name: "upgrade") || method == .CONNECT
-            || headers["content-length"].contains { $0 != "0" }
-    }
+    /// Whether llhttp takes what follows the request for another protocol.
+    fileprivate var endsHTTP: Bool { headers.contains(name: "upgrade") || method == .CONNECT }
 }
 
 extension StringProtocol {

@@ -14,7 +14,9 @@ extension ConnectionHandler {
             switch transfer.phase {
             case .waitingForSource(let since):
                 let patience = (transfer.isHeadWritten ? since : transfer.started) + transfer.patience
-                return isInputClosed ? min(patience, since + limits.goneClient) : patience
+                return isGone(transfer) ? min(patience, since + limits.goneClient) : patience
+            case .waitingForRequest(let since):
+                return since + (transfer.incomingBody?.pace.timeLeft(limits) ?? limits.body)
             case .waitingForClient(let since, _):
                 return since + stallLimit
             }
@@ -23,6 +25,11 @@ extension ConnectionHandler {
         case .closed:
             return nil
         }
+    }
+
+    /// Whether the client seems to have left. One that sends a body may just be saying that this is all of it.
+    private func isGone(_ transfer: Transfer) -> Bool {
+        isInputClosed && !transfer.request.head.announcesBody
     }
 
     private var stallLimit: TimeAmount {
@@ -72,9 +79,12 @@ extension ConnectionHandler {
             refuseBytes(RequestProblem(408, .requestTimedOut, "the request did not arrive in time"))
         case .answering(let transfer):
             switch transfer.phase {
-            case .waitingForSource where isInputClosed: interrupt(.clientGone)
+            case .waitingForSource where isGone(transfer): interrupt(.clientGone)
             case .waitingForSource where !transfer.isHeadWritten: fail(transfer, with: .firstByteDeadline)
             case .waitingForSource: interrupt(.failed)
+            case .waitingForRequest where transfer.isHeadWritten: interrupt(.clientGone)
+            case .waitingForRequest:
+                fail(transfer, with: RequestProblem(408, .requestTimedOut, "the body did not arrive in time"))
             case .waitingForClient: interrupt(.stalled)
             }
         case .closed:

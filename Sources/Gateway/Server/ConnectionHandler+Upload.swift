@@ -5,15 +5,17 @@ import NIOCore
 struct PendingUpload {
     let upload: Upload
     let request: GatewayRequest
+    /// Whether what follows it on the connection is no request.
+    let isLast: Bool
     let stages: RequestStages
     var body = ByteBuffer()
 }
 
 // Requests with a body that is read before they are answered.
 extension ConnectionHandler {
-    func receive(_ upload: Upload, of request: GatewayRequest, stages: RequestStages) {
+    func receive(_ upload: Upload, of request: GatewayRequest, isLast: Bool, stages: RequestStages) {
         guard let context else { return }
-        let pending = PendingUpload(upload: upload, request: request, stages: stages)
+        let pending = PendingUpload(upload: upload, request: request, isLast: isLast, stages: stages)
         if let announced = request.head.httpFields[.contentLength], Int(announced) ?? .max > upload.limit {
             refuseBody(of: pending)
             return
@@ -46,7 +48,7 @@ extension ConnectionHandler {
         answer(
             pending.upload.decide(pending.body),
             to: pending.request,
-            mayContinue: true,
+            mayContinue: !pending.isLast,
             stages: pending.stages
         )
     }

@@ -5,7 +5,8 @@ import NIOCore
 /// One client connection of HTTP/1: reads requests, one at a time, and sends the answers.
 ///
 /// Invariants, all on the channel's event loop:
-/// - While an answer is under way nothing more is read from the socket, and what was read waits in `inbound`.
+/// - While an answer is under way nothing more is read from the socket than somebody waits for of the request's body, and
+///   what was read waits in `inbound`.
 /// - An answer's bytes go out in order through one `write`; at most one buffer of it waits in this process, since
 ///   `Exchange.write` returns when the kernel has it (the channel's high watermark is one byte).
 /// - An answer that ends other than its head announced cuts the connection: never one byte of one answer in another.
@@ -34,12 +35,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var stateSince = NIODeadline.uptimeNanoseconds(0)
     var context: ChannelHandlerContext?
     var inbound = ByteBuffer()
-    var scanner = HeadScanner()
+    var scanner: HeadScanner
     /// Since a head the scanner leaves to llhttp, everything goes there.
     var usesCodec = false
     var decodedRequests = Deque<Decoded>()
     /// Whether the request that is being decoded announced a body.
     var decodesBody = false
+    /// Whether llhttp gets what looks like HTTP, so that a method it does not know is no garbage.
+    var looksLikeHTTP = false
     /// The request whose body is coming in; the state is then `awaitingHead`, since when the body began.
     var upload: PendingUpload?
     var isInputClosed = false
@@ -56,6 +59,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         self.services = services
         self.dispatcher = dispatcher
         self.client = client
+        scanner = HeadScanner(keepsFields: dispatcher.readsAllFields)
     }
 
     // MARK: - Channel events
@@ -97,7 +101,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// Whether what has come in is to be dealt with before more is read.
     private var hasEnoughInput: Bool {
         switch state {
-        case .answering: true
+        case .answering(let transfer): transfer.incomingBody?.waiting == nil
         case .awaitingHead:
             context?.channel.isWritable == false || inbound.readableBytes > services.limits.pipelinedBytes
         case .lingering, .closed: false
@@ -122,18 +126,26 @@ final class ConnectionHandler: ChannelDuplexHandler {
             inbound.discardReadBytes()
             inbound.writeBuffer(&bytes)
         }
-        // Reading stops when there is enough, but the end of input makes NIO hand over all that came before it.
-        if inbound.readableBytes > 2 * services.limits.pipelinedBytes {
+        // Reading stops when there is enough, but the end of input makes NIO hand over all that came before it: of a body
+        // at most what the socket held in its receive buffer anyhow, which is let in, since to cut would lose the request.
+        if inbound.readableBytes > 2 * services.limits.pipelinedBytes, !isInBody {
             interrupt(.clientGone)
             return
         }
         processInbound()
     }
 
+    /// Whether what comes in belongs to the body of a request that is being answered.
+    private var isInBody: Bool {
+        if case .answering(let transfer) = state { transfer.incomingBody != nil } else { upload != nil }
+    }
+
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case ChannelEvent.inputClosed:
+            // Not for llhttp, which may not have seen all that came before.
             inputClosed()
+            return
         case is ChannelShouldQuiesceEvent:
             isDraining = true
             if case .awaitingHead = state { endInput() }
@@ -176,6 +188,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func processInbound() {
         guard !isProcessing, let context else { return }
         isProcessing = true
+        if case .answering(let transfer) = state { bringBody(of: transfer) }
         answerInbound(context)
         // May call back, when the kernel takes what a flush before this one could not send.
         context.flush()
@@ -191,9 +204,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
             guard context.channel.isWritable else { break }
             if answerDecoded() { continue }
             if usesCodec {
-                let bytes = inbound
-                inbound = ByteBuffer()
-                context.fireChannelRead(wrapInboundOut(bytes))
+                decodeNext(context)
                 if case .awaitingHead(nil) = state, decodedRequests.isEmpty { headBegins(context) }
                 continue
             }
@@ -217,10 +228,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
         state = .awaitingHead(headSince: context.eventLoop.now)
     }
 
-    private var hasInput: Bool { inbound.readableBytes > 0 || !decodedRequests.isEmpty }
+    var hasInput: Bool { inbound.readableBytes > 0 || !decodedRequests.isEmpty }
 
     /// Answers one request, or starts to.
-    func handle(_ head: RequestHead, hasBody: Bool) {
+    ///
+    /// - Parameter isLast: whether what follows it on the connection is no request.
+    func handle(_ head: RequestHead, hasBody: Bool, isLast: Bool = false) {
         guard let context else { return }
         let now = context.eventLoop.now
         (state, stateSince) = (.awaitingHead(headSince: nil), now)
@@ -228,25 +241,37 @@ final class ConnectionHandler: ChannelDuplexHandler {
         let id = services.makeRequestID()
         let client = services.clientAddress(peer: client, forwardedFor: head.fields[.forwardedFor])
         let target: String
-        switch RequestGate.admit(head, allowsChanges: true) {
+        switch RequestGate.admit(head, methods: dispatcher.methods) {
         case .success(let originForm):
             target = originForm
         case .failure(let problem):
             refuse(problem, head: head, id: id, client: client, stages: stages)
             return
         }
-        let request = GatewayRequest(head: head, target: target, id: id, client: client)
+        let proxy = services.isTrusted(self.client) ? self.client : nil
+        let request = GatewayRequest(head: head, target: target, id: id, client: client, proxy: proxy)
         let dispatch = dispatcher.dispatch(request)
         if case .upload(let upload) = dispatch, hasBody {
-            receive(upload, of: request, stages: stages)
+            receive(upload, of: request, isLast: isLast, stages: stages)
+        } else if case .run(let operation) = dispatch, hasBody, operation.readsBody {
+            let body = IncomingBody(expectsContinue: head.fields[.expect] != nil && head.minorVersion >= 1)
+            answer(dispatch, to: request, mayContinue: !isLast, body: body, stages: stages)
         } else {
             // A body that nobody reads is in the way of the next request.
-            answer(dispatch, to: request, mayContinue: !hasBody, stages: stages)
+            answer(dispatch, to: request, mayContinue: !hasBody && !isLast, stages: stages)
         }
     }
 
-    /// - Parameter mayContinue: whether another request may follow on the connection, as far as this one goes.
-    func answer(_ dispatch: Dispatch, to request: GatewayRequest, mayContinue: Bool, stages: RequestStages) {
+    /// - Parameters:
+    ///   - mayContinue: whether another request may follow on the connection, as far as this one goes.
+    ///   - body: that of the request, if the operation reads it.
+    func answer(
+        _ dispatch: Dispatch,
+        to request: GatewayRequest,
+        mayContinue: Bool,
+        body: IncomingBody? = nil,
+        stages: RequestStages
+    ) {
         let isKeepAlive =
             request.head.isKeepAlive && mayContinue && !isDraining && (!isInputClosed || hasInput)
         switch dispatch {
@@ -278,6 +303,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 isKeepAlive: isKeepAlive,
                 stages: stages
             )
+            transfer.incomingBody = body
             launch(transfer, operation.body)
         case .direct(let answer):
             let transfer = begin(
@@ -384,7 +410,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         closeNow()
     }
 
-    private func resumeReading(_ context: ChannelHandlerContext) {
+    func resumeReading(_ context: ChannelHandlerContext) {
         guard holdsRead, !hasEnoughInput else { return }
         holdsRead = false
         context.read()
@@ -426,7 +452,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
         switch state {
         case .awaitingHead: closeIfDone()
         case .lingering: if context?.channel.isWritable == true { closeNow() }
-        case .answering, .closed: rearm()
+        case .answering(let transfer):
+            bringBody(of: transfer)
+            rearm()
+        case .closed: break
         }
     }
 }

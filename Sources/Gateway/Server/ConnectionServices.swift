@@ -9,8 +9,11 @@ package final class ConnectionServices: Sendable {
     package struct Limits: Sendable {
         /// For a whole head, from its first byte.
         package var head = TimeAmount.seconds(20)
-        /// For the body of a request that has one, from the end of its head.
+        /// For the body of a request that has one, from the end of its head. Of a body that is passed on while it comes
+        /// in, for every ``bodyPortion``, and only the time counts that somebody waits for it.
         package var body = TimeAmount.seconds(60)
+        /// In bytes.
+        package var bodyPortion = 60 << 10
         /// For a connection between requests.
         package var idle = TimeAmount.seconds(75)
         package var idleWhenShort = TimeAmount.seconds(5)
@@ -83,8 +86,11 @@ package final class ConnectionServices: Sendable {
         return client
     }
 
-    private func isTrusted(_ address: String) -> Bool {
-        guard let bytes = (try? SocketAddress(ipAddress: address, port: 0))?.addressBytes else { return false }
+    func isTrusted(_ address: String) -> Bool {
+        guard !trustedProxies.isEmpty, let bytes = (try? SocketAddress(ipAddress: address, port: 0))?.addressBytes
+        else {
+            return false
+        }
         return trustedProxies.contains { $0.contains(addressBytes: bytes) }
     }
 
@@ -98,11 +104,13 @@ package final class ConnectionServices: Sendable {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(768)
         head.write(into: &buffer, isKeepAlive: isKeepAlive, minorVersion: minorVersion) { buffer in
-            buffer.writeBytes(dates.line())
-            buffer.writeBytes(commonFields)
-            buffer.writeStaticString("X-Request-Id: ")
-            buffer.writeHexadecimal(id.value)
-            buffer.writeStaticString("\r\n")
+            if !head.isForwarded || head["Date"] == nil { buffer.writeBytes(dates.line()) }
+            if !head.isForwarded { buffer.writeBytes(commonFields) }
+            if !head.isForwarded || head["X-Request-Id"] == nil {
+                buffer.writeStaticString("X-Request-Id: ")
+                buffer.writeHexadecimal(id.value)
+                buffer.writeStaticString("\r\n")
+            }
             if let serverTiming {
                 buffer.writeStaticString("Server-Timing: ")
                 buffer.writeString(serverTiming)

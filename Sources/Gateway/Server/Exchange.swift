@@ -25,10 +25,31 @@ package struct Exchange: Sendable {
         self.executor = executor
     }
 
+    /// The next bytes of the request's body, which are read from the socket when they are asked for; `nil` at the end.
+    ///
+    /// - Throws: ``RequestProblem`` if what the client sends is no body.
+    package func nextBodyPart() async throws -> ByteBuffer? {
+        let (connection, id) = (connection, transferID)
+        let promise = loop.makePromise(of: ByteBuffer?.self)
+        if loop.inEventLoop {
+            connection.value.nextBodyPart(transferID: id, promise)
+        } else {
+            loop.execute { connection.value.nextBodyPart(transferID: id, promise) }
+        }
+        return try await promise.futureResult.get()
+    }
+
     /// Sets the head. It goes out with the first bytes of the body, or with the end of the answer.
     package func start(_ head: ResponseHead) async throws {
         let id = transferID
         try await onLoop { try $0.start(head, transferID: id) }
+    }
+
+    /// Sends the head, of an answer whose first bytes may be long in coming.
+    package func sendHead() async throws {
+        let id = transferID
+        let isTaken = try await onLoop { try $0.sendHead(transferID: id) }
+        if !isTaken { try await untilTaken() }
     }
 
     /// Whether the head was set.
@@ -83,6 +104,11 @@ package struct Exchange: Sendable {
     package func markResolved() async throws {
         let id = transferID
         try await onLoop { try $0.markResolved(transferID: id) }
+    }
+
+    /// Runs `body` on the event loop after a while, whatever has become of the answer.
+    package func after(_ time: TimeAmount, _ body: @escaping @Sendable () -> Void) {
+        loop.scheduleTask(in: time, body)
     }
 
     /// Lets the event loop look after its other connections.

@@ -33,11 +33,14 @@ package struct HeadScanner: Sendable {
     }
 
     private let limits: Limits
+    /// Whether heads have all their fields, and not only those the gateway acts on.
+    private let keepsFields: Bool
     /// Where the search for the end of the head goes on, so that a head that drips in costs linear time.
     private var searched = 0
 
-    package init(limits: Limits = Limits()) {
+    package init(limits: Limits = Limits(), keepsFields: Bool = false) {
         self.limits = limits
+        self.keepsFields = keepsFields
     }
 
     /// Looks at the readable bytes, without consuming them.
@@ -145,7 +148,8 @@ package struct HeadScanner: Sendable {
             method: line.method,
             target: bytes.string(line.target),
             minorVersion: line.minorVersion,
-            known: known
+            known: known,
+            fieldLines: keepsFields ? bytes.buffer(lineEnd + 2..<end - 2) : nil
         )
         return .head(head, length: end)
     }
@@ -244,6 +248,10 @@ extension Span<UInt8> {
             if lower != lowercased[index] { return false }
         }
         return true
+    }
+
+    fileprivate func buffer(_ range: Range<Int>) -> ByteBuffer {
+        extracting(range).withUnsafeBufferPointer { ByteBuffer(bytes: $0) }
     }
 
     fileprivate func string(_ range: Range<Int>) -> String {

@@ -4,6 +4,16 @@ package import SourcePlugins
 /// Decides what answers a request, on the event loop and without waiting.
 package protocol RequestDispatcher: Sendable {
     func dispatch(_ request: GatewayRequest) -> Dispatch
+
+    /// The methods that are for it to judge.
+    var methods: RequestGate.Methods { get }
+    /// Whether requests come with all their fields: some are passed on.
+    var readsAllFields: Bool { get }
+}
+
+extension RequestDispatcher {
+    package var methods: RequestGate.Methods { .changing }
+    package var readsAllFields: Bool { false }
 }
 
 /// A request that passed the gate.
@@ -15,6 +25,16 @@ package struct GatewayRequest: Sendable {
     package let id: RequestID
     /// The client's address, told by a trusted proxy where there is one.
     package let client: String
+    /// The address of the connection, if it is a trusted proxy's.
+    package let proxy: String?
+
+    package init(head: RequestHead, target: String, id: RequestID, client: String, proxy: String? = nil) {
+        self.head = head
+        self.target = target
+        self.id = id
+        self.client = client
+        self.proxy = proxy
+    }
 
     package var path: Substring {
         target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target[..<$0] } ?? target[...]
@@ -25,6 +45,16 @@ package struct GatewayRequest: Sendable {
     }
 
     package var isHead: Bool { head.method == .head }
+
+    /// What it says of its way here; `nil` if nothing.
+    var trace: RequestTrace? {
+        let fields = [("Via", head.fields[.via]), ("traceparent", head.fields[.traceparent])].compactMap {
+            name,
+            value in
+            value.map { (name: name, value: $0) }
+        }
+        return fields.isEmpty ? nil : RequestTrace(HeaderFields(fields))
+    }
 }
 
 package struct RequestID: Sendable, Hashable, CustomStringConvertible {
@@ -89,6 +119,8 @@ package enum Dispatch: Sendable {
         package let source: String
         /// From the request's head to the first byte of the answer; after that the longest wait for the source.
         package let firstByteDeadline: Duration
+        /// Whether ``Exchange/nextBodyPart()`` is used: a body that the request has would be in the way of the next one.
+        package let readsBody: Bool
         /// Runs on the connection's event loop, in a task that is cancelled when nobody waits for the answer any more.
         ///
         /// Throws ``RequestProblem`` or ``SourceError`` for an error answer. Once the head is written, whatever is
@@ -99,11 +131,13 @@ package enum Dispatch: Sendable {
             route: Route,
             source: String,
             firstByteDeadline: Duration,
+            readsBody: Bool = false,
             body: @escaping @Sendable (Exchange) async throws -> Void
         ) {
             self.route = route
             self.source = source
             self.firstByteDeadline = firstByteDeadline
+            self.readsBody = readsBody
             self.body = body
         }
     }

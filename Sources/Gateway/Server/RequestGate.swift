@@ -1,15 +1,23 @@
 /// What a request must satisfy before anything looks at its path.
 package enum RequestGate {
-    /// - Parameter allowsChanges: whether POST and DELETE are for the dispatcher to judge, as on the admin plane.
+    /// Which methods are for the dispatcher to judge.
+    package enum Methods: Sendable {
+        /// GET, HEAD and OPTIONS.
+        case reading
+        /// POST and DELETE as well.
+        case changing
+        case any
+    }
+
     /// - Returns: the target in origin-form, or the reason to refuse, after which the connection closes.
-    package static func admit(_ head: RequestHead, allowsChanges: Bool = false) -> Result<String, RequestProblem> {
-        if let problem = refusal(head, allowsChanges) { return .failure(problem) }
+    package static func admit(_ head: RequestHead, methods: Methods = .reading) -> Result<String, RequestProblem> {
+        if let problem = refusal(head, methods) { return .failure(problem) }
         // `*` is for OPTIONS about the server as a whole (RFC 9112 §3.2.4).
         if head.method == .options, head.target == "*" { return .success("/") }
         return originForm(head.target)
     }
 
-    private static func refusal(_ head: RequestHead, _ allowsChanges: Bool) -> RequestProblem? {
+    private static func refusal(_ head: RequestHead, _ methods: Methods) -> RequestProblem? {
         if head.minorVersion >= 1 || head.fields.hostCount > 0 {
             guard head.fields.hostCount == 1, let host = head.fields[.host], isHost(host) else {
                 // RFC 9112 §3.2.
@@ -17,10 +25,9 @@ package enum RequestGate {
             }
         }
         if case .other(let method) = head.method {
-            switch method {
-            case "POST" where allowsChanges, "DELETE" where allowsChanges: break
-            case "POST", "PUT", "DELETE", "PATCH": return .methodNotAllowed(method)
-            default: return RequestProblem(501, .notImplemented, "the method is not known here")
+            switch (methods, method) {
+            case (.any, _), (.changing, "POST"), (.changing, "DELETE"): break
+            default: return refusal(ofMethod: method, allowed: ["GET", "HEAD", "OPTIONS"])
             }
         }
         // RFC 9112 §6.1, §6.3: what cannot be decoded has no end that both sides agree on, and HTTP/1.0 has no codings.
@@ -31,6 +38,13 @@ package enum RequestGate {
             return RequestProblem(417, .expectationFailed, "only the expectation 100-continue is known")
         }
         return nil
+    }
+
+    /// - Parameter allowed: the methods that there are.
+    static func refusal(ofMethod method: String, allowed: [String]) -> RequestProblem {
+        ["POST", "PUT", "DELETE", "PATCH"].contains(method)
+            ? .methodNotAllowed(method, allowed: allowed)
+            : RequestProblem(501, .notImplemented, "the method is not known here")
     }
 
     /// The target in origin-form: of an absolute-form target its path and query (RFC 9112 §3.2.2).

@@ -1,6 +1,7 @@
 import HTTPTypes
 import NIOCore
 package import NIOHTTP1
+import SourcePlugins
 
 /// The head of one request: what the connection needs of it, taken out of the bytes once.
 package struct RequestHead: Sendable {
@@ -38,6 +39,8 @@ package struct RequestHead: Sendable {
     package var fields = KnownFields()
     /// Every field of the head, for those who pass a request on.
     private let allFields: [(name: String, value: String)]
+    /// The same for a head that the scanner read: its field lines.
+    private let fieldLines: ByteBuffer?
 
     package init(
         method: Method,
@@ -49,24 +52,29 @@ package struct RequestHead: Sendable {
         self.target = target
         self.minorVersion = minorVersion
         self.allFields = fields
+        self.fieldLines = nil
         for (name, value) in fields {
             self.fields.add(name: name, value: value)
         }
     }
 
     /// For the scanner, which has filled in the known fields and seen no other that matters.
-    init(method: Method, target: String, minorVersion: Int, known: KnownFields) {
+    ///
+    /// - Parameter fieldLines: all of them, if somebody may want them.
+    init(method: Method, target: String, minorVersion: Int, known: KnownFields, fieldLines: ByteBuffer?) {
         self.method = method
         self.target = target
         self.minorVersion = minorVersion
         self.fields = known
         self.allFields = []
+        self.fieldLines = fieldLines
     }
 
     /// A head that llhttp decoded, which leaves blanks at the end of values (RFC 9110 §5.5: they are not part of it).
     package init(_ head: HTTPRequestHead) {
         self.init(
-            method: Method(head.method.rawValue),
+            // NIO has another name for it (RFC 3253 and UPnP write M-SEARCH).
+            method: Method(head.method == .MSEARCH ? "M-SEARCH" : head.method.rawValue),
             target: head.uri,
             minorVersion: head.version.minor,
             fields: head.headers.map { ($0.name, $0.value.trimmingBlanks) }
@@ -79,6 +87,25 @@ package struct RequestHead: Sendable {
         let tokens = connection.split(whereSeparator: { $0 == "," || $0 == " " || $0 == "\t" }).map { $0.lowercased() }
         if tokens.contains("close") { return false }
         return minorVersion >= 1 || tokens.contains("keep-alive")
+    }
+
+    /// Whether a body follows (RFC 9112 §6.3).
+    var announcesBody: Bool {
+        fields[.transferEncoding] != nil || fields[.contentLength].map { $0 != "0" } == true
+    }
+
+    /// Every field, in its order.
+    var headerFields: HeaderFields {
+        guard let fieldLines else { return HeaderFields(allFields) }
+        let lines = fieldLines.readableBytesView.split(separator: UInt8(ascii: "\n"))
+        return HeaderFields(
+            lines.compactMap { line in
+                guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+                let value = line[line.index(after: colon)...]
+                let end = value.last == UInt8(ascii: "\r") ? value.dropLast() : value
+                return (String(decoding: line[..<colon], as: UTF8.self), String(decoding: end, as: UTF8.self))
+            }
+        )
     }
 
     var httpFields: HTTPFields {
@@ -118,8 +145,10 @@ package enum KnownField: String, Sendable, CaseIterable {
     case origin
     case range
     case secFetchSite = "sec-fetch-site"
+    case traceparent
     case transferEncoding = "transfer-encoding"
     case userAgent = "user-agent"
+    case via
 
     static let byName: [String: KnownField] = Dictionary(uniqueKeysWithValues: allCases.map { ($0.rawValue, $0) })
 }

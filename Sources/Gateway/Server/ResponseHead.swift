@@ -10,6 +10,8 @@ package struct ResponseHead: Sendable {
     package var framing: Framing
     /// What the cache has to do with the answer, for the metrics.
     var cache: CacheOutcome?
+    /// Whether the fields are an origin's: none of ours takes the place of one of them, or stands beside it.
+    var isForwarded = false
 
     package enum Framing: Sendable, Hashable {
         /// `Content-Length`.
@@ -106,18 +108,27 @@ private enum StatusLine {
         case 200: "200 OK"
         case 201: "201 Created"
         case 204: "204 No Content"
+        case 202: "202 Accepted"
+        case 203: "203 Non-Authoritative Information"
+        case 205: "205 Reset Content"
         case 206: "206 Partial Content"
+        case 207: "207 Multi-Status"
+        case 300: "300 Multiple Choices"
         case 301: "301 Moved Permanently"
+        case 302: "302 Found"
         case 303: "303 See Other"
         case 304: "304 Not Modified"
+        case 307: "307 Temporary Redirect"
         case 308: "308 Permanent Redirect"
         case 400: "400 Bad Request"
         case 401: "401 Unauthorized"
         case 403: "403 Forbidden"
         case 404: "404 Not Found"
         case 405: "405 Method Not Allowed"
+        case 406: "406 Not Acceptable"
         case 408: "408 Request Timeout"
         case 409: "409 Conflict"
+        case 410: "410 Gone"
         case 412: "412 Precondition Failed"
         case 413: "413 Content Too Large"
         case 414: "414 URI Too Long"
@@ -134,7 +145,9 @@ private enum StatusLine {
         case 503: "503 Service Unavailable"
         case 504: "504 Gateway Timeout"
         case 505: "505 HTTP Version Not Supported"
-        default: "\(status) Status"
+        case 508: "508 Loop Detected"
+        // RFC 9112 §4: the phrase may be empty, and the blank before it may not.
+        default: "\(status) "
         }
     }
 }

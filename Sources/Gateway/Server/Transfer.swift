@@ -5,6 +5,8 @@ final class Transfer {
     enum Phase {
         /// Nothing to send: the source, or whoever makes the answer, has the word.
         case waitingForSource(since: NIODeadline)
+        /// The request's body is wanted, and has not come.
+        case waitingForRequest(since: NIODeadline)
         /// Bytes are in this process that the kernel has not taken.
         case waitingForClient(since: NIODeadline, unsent: Int)
     }
@@ -15,8 +17,11 @@ final class Transfer {
     let source: String
     /// Between the request's head and the first byte, and then between bytes.
     let patience: TimeAmount
-    let started: NIODeadline
+    /// When the wait for the first byte began: after what came of the request's body.
+    var started: NIODeadline
     var isKeepAlive: Bool
+    /// What has not been read of the request's body.
+    var incomingBody: IncomingBody?
 
     var phase: Phase
     var stages: RequestStages

@@ -69,7 +69,7 @@ extension Timestamp {
     }
 
     /// The time of the clock on the wall.
-    static func now() -> Timestamp {
+    package static func now() -> Timestamp {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Timestamp(time)

@@ -62,7 +62,7 @@ extension HTTPMetrics.Outcome {
 
     init(_ error: any Error) {
         switch (error as? OriginFailure)?.kind {
-        case .unreachable, .connectTimedOut, .noConnection: self = .unreachable
+        case .unresolved, .resolverSilent, .unreachable, .connectTimedOut, .noConnection: self = .unreachable
         case .timedOut: self = .timeout
         case .broken: self = .broken
         case .malformed: self = .invalid

@@ -13,6 +13,8 @@ final class HTTPObject: MediaObject {
     let rangeless: RangelessObjects
     /// The base URL that had it.
     let base: Int
+    /// The answer that told of it, if it has bytes that are likely to be read, and which these are.
+    private let begun: Mutex<BegunAnswer?>
 
     init(
         _ facts: OriginAnswer.Facts,
@@ -20,7 +22,8 @@ final class HTTPObject: MediaObject {
         at path: MediaPath,
         base: Int,
         origin: Origin,
-        rangeless: RangelessObjects
+        rangeless: RangelessObjects,
+        begun: BegunAnswer? = nil
     ) {
         let freshness = OriginFreshness(head, now: .now())
         info = ObjectInfo(
@@ -36,6 +39,14 @@ final class HTTPObject: MediaObject {
         self.base = base
         self.origin = origin
         self.rangeless = rangeless
+        self.begun = Mutex(begun)
+    }
+
+    deinit { begun.withLock { $0 }?.exchange.cancel() }
+
+    /// The answer that is there already, for a read from `position` on.
+    func takeBegun(at position: Int64) -> BegunAnswer? {
+        begun.withLock { $0?.interval.lowerBound == position ? $0.take() : nil }
     }
 
     func read(_ range: Range<Int64>) async throws -> ByteStream {
@@ -50,10 +61,18 @@ final class HTTPObject: MediaObject {
     }
 }
 
+/// An answer whose body was not read yet.
+struct BegunAnswer: Sendable {
+    /// The bytes of the object that it has.
+    let interval: Range<Int64>
+    let exchange: OriginExchange
+}
+
 /// One read of an object. Its requests end with it.
 final class HTTPRead: Sendable {
     private struct State {
         var progress: ReadProgress
+        var pace: LeastPace
         /// The answer under way.
         var exchange: OriginExchange?
         /// The bytes that were waited for before the first pull.
@@ -72,7 +91,7 @@ final class HTTPRead: Sendable {
             retries: settings.retries,
             policy: object.origin.policy
         )
-        state = Mutex(State(progress: progress))
+        state = Mutex(State(progress: progress, pace: LeastPace(limit: settings.idleTimeout)))
     }
 
     deinit { state.withLock { $0.exchange }?.cancel() }
@@ -107,11 +126,14 @@ final class HTTPRead: Sendable {
                     answer = try await begin(&progress)
                     exchange = answer
                 }
+                let start = ContinuousClock.now
                 guard let part = try await answer.next(within: object.origin.settings.idleTimeout) else {
                     exchange = nil
                     if try progress.answerEnded() { return nil }
                     continue
                 }
+                let isFastEnough = state.withLock { $0.pace.note(part.readableBytes, after: .now - start) }
+                guard isFastEnough else { throw OriginFailure(.timedOut) }
                 guard let bytes = try progress.take(part) else { continue }
                 if progress.isComplete {
                     answer.discard()
@@ -135,12 +157,18 @@ final class HTTPRead: Sendable {
     /// Asks for what is missing.
     private func begin(_ progress: inout ReadProgress) async throws -> OriginExchange {
         let version = object.version
+        if let begun = object.takeBegun(at: progress.position) {
+            try progress.begin(.part(begun.interval), size: version.size)
+            return begun.exchange
+        }
         let isRangeless = version.size == nil || object.rangeless.contains(object.path)
         if isRangeless { try progress.begin(.whole, size: version.size) }
-        let request = OriginRequest(
-            path: object.path,
-            range: isRangeless ? nil : progress.rest,
-            validator: version.validator
+        let request = try OriginRequest(
+            object.path,
+            isRangeless ? nil : progress.rest,
+            validator: version.validator,
+            for: .current,
+            node: object.origin.node
         )
         let response = try await object.origin.respond(to: request, preferring: object.base)
         do {

@@ -11,11 +11,15 @@ package struct HTTPSettings: Sendable {
 
     /// Where objects are; its URL ends in a slash.
     package var baseURL: OriginURL
+    package var profile = Profile.media
     /// Used in this order when the ones before do not answer.
     package var fallbacks: [OriginURL] = []
     /// Sent with each request to the origin of ``baseURL``, and to nobody else.
     package var headers: [OriginHeader] = []
     package var allowsPrivateAddresses = false
+    /// A file with the certificates of the authorities that the hosts of the base URLs are certified by, in PEM; `nil`
+    /// for those of the machine.
+    package var authorities: String?
     package var connectTimeout = Duration.seconds(5)
     /// From the request to the head of its answer, connecting included.
     package var firstByteTimeout = Duration.seconds(15)
@@ -31,6 +35,14 @@ package struct HTTPSettings: Sendable {
     package var breakerFailures = 5
     /// For so long.
     package var breakerPause = Duration.seconds(2)
+
+    /// What is decided about caching, with profile `proxy`.
+    package var caching = CachingPolicy()
+    /// Whether the origin is told the host that the client asked, with profile `proxy`. What is stored depends on it then;
+    /// see ``ForwardedClient/site(forwardsHost:)``.
+    package var forwardsHost = false
+    /// The most bytes of a request's body, with profile `proxy`.
+    package var requestBodyLimit: Int64 = 64 << 20
 
     package init(baseURL: OriginURL) {
         self.baseURL = baseURL
@@ -53,31 +65,63 @@ package struct HTTPSettings: Sendable {
     private static let urlExpectation = "a URL of http or https without user name, query and fragment"
 
     private static func baseURL(_ options: SectionReader) -> OriginURL? {
-        guard let text = options.requiredString("base_url") else { return nil }
-        let url = OriginURL(base: text)
-        if url == nil {
-            options.fail(
-                "base_url",
-                found: "something else",
-                expected: "\(urlExpectation), such as \"https://origin.example/vod/\""
-            )
+        let key = "base_url"
+        guard options.keys.contains(key) else {
+            // Says that it is missing.
+            _ = options.requiredString(key)
+            return nil
         }
+        var (url, hasPassword) = (OriginURL?.none, false)
+        let expected = "\(urlExpectation), such as \"https://origin.example/vod/\""
+        _ = options.value(key, default: "", expected: expected) { text, _ in
+            url = OriginURL(base: text)
+            hasPassword = url == nil && mayHavePassword(text)
+            if hasPassword { return "" }
+            return url == nil ? nil : text
+        }
+        if hasPassword { options.failSecret(key, expected: expected) }
         return url
     }
 
+    private static func fallbacks(_ options: SectionReader) -> [OriginURL] {
+        let key = "fallbacks"
+        var hasPassword = false
+        // The line that a fault is shown with has all of them.
+        let texts: [String] = options.values(key, default: [], expected: urlExpectation) { text, _ in
+            let isHidden = OriginURL(base: text) == nil && mayHavePassword(text)
+            hasPassword = hasPassword || isHidden
+            return isHidden ? "" : text
+        }
+        if hasPassword {
+            options.failSecret(key, expected: "an array, each of it \(urlExpectation)")
+            return []
+        }
+        if texts.isEmpty { return [] }
+        return options.values(key, default: [], expected: urlExpectation) { text, _ in OriginURL(base: text) }
+    }
+
+    private static func mayHavePassword(_ text: String) -> Bool { text.contains("@") }
+
+    /// A path, where an empty string means none.
+    private static func authorities(_ options: SectionReader) -> String? {
+        let key = "ca_file"
+        let text = options.value(key, default: "", expected: "a path, or \"\" for none") { text, _ in text }
+        return text.isEmpty ? nil : options.requiredPath(key)
+    }
+
     private mutating func read(_ options: SectionReader) {
-        if options.choice("profile", default: Profile.media) == .proxy {
-            options.fail(
-                "profile",
-                found: "\"proxy\", which is not available in this version",
-                expected: "\"media\""
-            )
-        }
-        fallbacks = options.values("fallbacks", default: [], expected: Self.urlExpectation) { text, _ in
-            OriginURL(base: text)
-        }
+        profile = options.choice("profile", default: profile)
+        let limit = ByteSize(bytes: requestBodyLimit)
+        requestBodyLimit = options.size("request_body_limit", default: limit).bytes
+        forwardsHost = options.bool("forward_host", default: forwardsHost)
+        caching.setCookie = options.choice("set_cookie", default: caching.setCookie)
+        caching.negativeLifetime = options.window("negative_lifetime")
+        caching.staleWhileRevalidate = options.window("stale_while_revalidate")
+        caching.staleIfError = options.window("stale_if_error")
+        fallbacks = Self.fallbacks(options)
         headers = options.section("headers").map(OriginHeader.read) ?? []
         allowsPrivateAddresses = options.bool("allow_private_addresses", default: allowsPrivateAddresses)
+        authorities = Self.authorities(options)
         connectTimeout = options.wait("connect_timeout", default: connectTimeout)
         firstByteTimeout = options.wait("first_byte_timeout", default: firstByteTimeout)
         idleTimeout = options.wait("idle_timeout", default: idleTimeout)
@@ -126,7 +170,7 @@ package struct OriginHeader: Sendable, Hashable {
     private static let reserved: Set<String> = [
         "accept-encoding", "connection", "content-length", "cookie", "expect", "host", "if-match", "if-modified-since",
         "if-none-match", "if-range", "if-unmodified-since", "keep-alive", "proxy-connection", "range", "te", "trailer",
-        "transfer-encoding", "upgrade",
+        "transfer-encoding", "upgrade", "via",
     ]
 
     private static func isUsable(_ name: String, _ section: SectionReader) -> Bool {
@@ -152,5 +196,11 @@ package struct OriginHeader: Sendable, Hashable {
 extension SectionReader {
     fileprivate func wait(_ key: String, default fallback: Duration) -> Duration {
         duration(key, default: fallback, in: .milliseconds(1) ... .seconds(3600))
+    }
+
+    /// A time that counts where an origin says nothing; `nil` if the operator says nothing either.
+    fileprivate func window(_ key: String) -> Duration? {
+        let time = duration(key, default: .zero, in: .zero ... .seconds(30 * 86_400))
+        return time > .zero ? time : nil
     }
 }

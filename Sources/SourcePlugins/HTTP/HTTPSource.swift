@@ -3,33 +3,46 @@ import Logging
 
 /// Objects at an HTTP origin, or another gateway.
 ///
-/// Only GET goes out, with nothing in it that a client sent. A source has no connection until something is asked of it.
+/// For an object only GET goes out, with nothing in it that a client sent but its trace. A source has no connection
+/// until something is asked of it.
 package final class HTTPSource: MediaSource {
-    private let origin: Origin
+    let origin: Origin
     private let rangeless: RangelessObjects
     private let logger: Logger
 
     /// - Parameters:
-    ///   - lookUp: asks for the addresses of a name, and blocks; `nil` for the resolver of the machine.
+    ///   - node: the name of this gateway in `Via`, by which it knows requests that come back to it.
+    ///   - lookUp: asks for the addresses of a name, and blocks; throws ``SourceError``, `timedOut` if nobody
+    ///     answers. `nil` for the resolver of the machine.
     ///   - now: decides when an origin that was down is asked again.
     package init(
         _ settings: HTTPSettings,
         policy: HTTPPolicy = HTTPPolicy(),
         context: SourceContext,
+        node: String = RequestTrace.processName,
         lookUp: (@Sendable (String) throws -> [IPAddress])? = nil,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
         logger = context.logger
-        origin = Origin(settings, policy: policy, context: context, lookUp: lookUp ?? HostResolver.system, now: now)
+        origin = Origin(
+            settings,
+            policy: policy,
+            context: context,
+            node: node,
+            lookUp: lookUp ?? HostResolver.system,
+            now: now
+        )
         rangeless = RangelessObjects(lifetime: policy.rangelessFor, now: now)
     }
 
-    /// Says in the log if a file with a header cannot be used. At the end all connections are closed.
+    package var isRemote: Bool { true }
+
+    /// Says in the log if a file with a header or certificates cannot be used. At the end all connections are closed.
     package func run() async throws {
         do {
-            try await origin.checkHeaders()
+            try await origin.checkFiles()
         } catch {
-            logger.warning("headers not usable", metadata: ["reason": "\(error)"])
+            logger.warning("files not usable", metadata: ["reason": "\(error)"])
         }
         await untilShutdown()
         await origin.close()
@@ -38,6 +51,10 @@ package final class HTTPSource: MediaSource {
     package func open(_ path: MediaPath) async throws -> any MediaObject {
         guard !path.isDirectory else { throw SourceError(.notFound, "there is no such object") }
         try Task.checkCancellation()
+        // The bytes that are wanted tell as much as the first one would.
+        if let range = ReadHint.range, !rangeless.contains(path), let object = try await open(path, asking: range) {
+            return object
+        }
         // What HEAD says is wrong too often, and the size of an answer in chunks is only in a Content-Range.
         if !rangeless.contains(path), let object = try await open(path, asking: 0..<1) { return object }
         guard let object = try await open(path, asking: nil) else {
@@ -47,9 +64,10 @@ package final class HTTPSource: MediaSource {
     }
 
     private func open(_ path: MediaPath, asking range: Range<Int64>?) async throws -> HTTPObject? {
-        let request = OriginRequest(path: path, range: range, validator: nil)
+        let request = try OriginRequest(path, range, validator: nil, for: .current, node: origin.node)
         let response = try await origin.respond(to: request)
-        defer { response.exchange.discard() }
+        var begun: BegunAnswer?
+        defer { if begun == nil { response.exchange.discard() } }
         let facts: OriginAnswer.Facts?
         do throws(SourceError) {
             facts = try OriginAnswer.facts(response.head, asked: range)
@@ -58,8 +76,14 @@ package final class HTTPSource: MediaSource {
             throw error
         }
         guard let facts else { return nil }
-        // The read that follows is to have this connection.
-        if response.head.status == 206 { await response.exchange.finish(within: .seconds(1)) }
+        if response.head.status == 206 {
+            if let range, range.count > 1, let interval = facts.interval {
+                begun = BegunAnswer(interval: interval, exchange: response.exchange)
+            } else {
+                // The read that follows is to have this connection.
+                await response.exchange.finish(within: .seconds(1))
+            }
+        }
         if facts.ignoresRanges { rangeless.insert(path) }
         return HTTPObject(
             facts,
@@ -67,7 +91,8 @@ package final class HTTPSource: MediaSource {
             at: path,
             base: response.base,
             origin: origin,
-            rangeless: rangeless
+            rangeless: rangeless,
+            begun: begun
         )
     }
 }
@@ -88,6 +113,10 @@ extension Origin {
 extension SourceKind {
     /// See ``HTTPSettings`` for its options.
     package static let http = SourceKind("http") { options, context in
-        HTTPSettings(options).map { HTTPSource($0, context: context) }
+        guard let settings = HTTPSettings(options) else { return nil }
+        return switch settings.profile {
+        case .media: HTTPSource(settings, context: context)
+        case .proxy: HTTPProxySource(settings, context: context)
+        }
     }
 }

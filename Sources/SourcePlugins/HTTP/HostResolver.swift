@@ -9,54 +9,120 @@ import Synchronization
 final class HostResolver: Sendable {
     private struct Known {
         var addresses: [IPAddress]
-        let end: ContinuousClock.Instant
+        var end: ContinuousClock.Instant
+        /// Until when they are used if nobody gives newer ones.
+        let lastResort: ContinuousClock.Instant
+    }
+
+    private final class Lookup: Sendable {
+        let flight: Flight<[IPAddress]>
+        /// Goes up when it has been waited for in vain.
+        private let vain = Mutex<UInt64>(0)
+
+        init(_ flight: Flight<[IPAddress]>) {
+            self.flight = flight
+        }
+
+        var waitsInVain: UInt64 { vain.withLock { $0 } }
+
+        /// - Parameter before: ``waitsInVain`` when the wait began.
+        /// - Returns: whether nobody else has noted it since.
+        func noteVainWait(since before: UInt64) -> Bool {
+            vain.withLock { vain in
+                guard vain == before else { return false }
+                vain += 1
+                return true
+            }
+        }
     }
 
     private struct State {
         var known: [String: Known] = [:]
-        var lookups: [String: Flight<[IPAddress]>] = [:]
+        var lookups: [String: Lookup] = [:]
+    }
+
+    /// What is to be had at once, and what can be waited for.
+    private enum Found {
+        case addresses([IPAddress])
+        case lookup(Lookup, instead: [IPAddress]?)
     }
 
     private let pool: NIOThreadPool
     private let timeout: Duration
     private let lookUp: @Sendable (String) throws -> [IPAddress]
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let state = Mutex(State())
 
     private static let lifetime = Duration.seconds(30)
+    private static let lastResort = Duration.seconds(3600)
+    /// How long old addresses are used before the name server is asked anew.
+    private static let respite = Duration.seconds(5)
     private static let mostKnown = 256
     private static let mostLookups = 4
 
     /// - Parameters:
     ///   - timeout: for how long an answer is waited for.
-    ///   - lookUp: asks for the addresses of a name. Blocks.
-    init(pool: NIOThreadPool, timeout: Duration, lookUp: @escaping @Sendable (String) throws -> [IPAddress]) {
+    ///   - lookUp: asks for the addresses of a name, and throws ``SourceError``: `timedOut` if nobody answers. Blocks.
+    init(
+        pool: NIOThreadPool,
+        timeout: Duration,
+        now: @escaping @Sendable () -> ContinuousClock.Instant,
+        lookUp: @escaping @Sendable (String) throws -> [IPAddress]
+    ) {
         self.pool = pool
         self.timeout = timeout
+        self.now = now
         self.lookUp = lookUp
     }
 
-    /// At least one address, the most promising first.
+    /// At least one address, the most promising first. While the name server is silent those from before are used.
     ///
-    /// - Throws: ``SourceError`` or `CancellationError`.
+    /// - Throws: ``OriginFailure``, ``SourceError`` or `CancellationError`.
     func addresses(of host: HostName) async throws -> [IPAddress] {
-        let name: String
         switch host {
         case .address(let address): return [address]
-        case .name(let text): name = text
-        }
-        let (known, flight) = try state.withLock { state -> ([IPAddress]?, Flight<[IPAddress]>?) in
-            if let known = state.known[name], known.end > .now { return (known.addresses, nil) }
-            return (nil, try lookup(of: name, &state))
-        }
-        if let known { return known }
-        return try await withThrowingTaskGroup(of: [IPAddress].self) { group in
-            group.addTask { try await flight?.value() ?? [] }
-            group.addTask { [timeout] in
-                try await Task.sleep(for: timeout)
-                throw SourceError(.timedOut, "the name of the origin was not resolved in time")
+        case .name(let name):
+            switch try state.withLock({ try find(name, &$0) }) {
+            case .addresses(let addresses): return addresses
+            case .lookup(let lookup, let instead): return try await wait(for: lookup, instead: instead)
             }
-            defer { group.cancelAll() }
-            return try await group.next() ?? []
+        }
+    }
+
+    private func find(_ name: String, _ state: inout State) throws -> Found {
+        let (known, now) = (state.known[name], now())
+        if let known, known.end > now { return .addresses(known.addresses) }
+        let old = known.flatMap { $0.lastResort > now ? $0.addresses : nil }
+        if let lookup = state.lookups[name] {
+            if let old, lookup.waitsInVain > 0 { return .addresses(old) }
+            return .lookup(lookup, instead: old)
+        }
+        guard state.lookups.count < Self.mostLookups else {
+            guard let old else { throw SourceError(.overloaded, "too many names are being resolved") }
+            return .addresses(old)
+        }
+        let lookup = Lookup(begin(name))
+        state.lookups[name] = lookup
+        return .lookup(lookup, instead: old)
+    }
+
+    private func wait(for lookup: Lookup, instead old: [IPAddress]?) async throws -> [IPAddress] {
+        let before = lookup.waitsInVain
+        do {
+            return try await withThrowingTaskGroup(of: [IPAddress].self) { group in
+                group.addTask { try await lookup.flight.value() }
+                group.addTask { [timeout] in
+                    try await Task.sleep(for: timeout)
+                    throw SourceError(.timedOut, "the name server does not answer in time")
+                }
+                defer { group.cancelAll() }
+                return try await group.next() ?? []
+            }
+        } catch let error as SourceError {
+            let isShared = !lookup.noteVainWait(since: before)
+            guard error.code == .timedOut else { throw OriginFailure(.unresolved, error, isShared: isShared) }
+            if let old { return old }
+            throw OriginFailure(.resolverSilent, error, isShared: isShared)
         }
     }
 
@@ -70,31 +136,37 @@ final class HostResolver: Sendable {
         }
     }
 
-    private func lookup(of name: String, _ state: inout State) throws -> Flight<[IPAddress]> {
-        if let flight = state.lookups[name] { return flight }
-        guard state.lookups.count < Self.mostLookups else {
-            throw SourceError(.overloaded, "too many names are being resolved")
-        }
-        let flight = Flight<[IPAddress]> { [self] in
+    private func begin(_ name: String) -> Flight<[IPAddress]> {
+        Flight { [self] in
             do {
                 let addresses = try await pool.call { [lookUp] in try lookUp(name) }
-                land(name, addresses)
+                land(name, .success(addresses))
                 return addresses
             } catch {
-                land(name, nil)
+                land(name, .failure(error))
                 throw error
             }
         }
-        state.lookups[name] = flight
-        return flight
     }
 
-    private func land(_ name: String, _ addresses: [IPAddress]?) {
+    private func land(_ name: String, _ result: Result<[IPAddress], any Error>) {
+        let now = now()
         state.withLock { state in
             state.lookups[name] = nil
-            guard let addresses else { return }
-            if state.known.count >= Self.mostKnown { state.known = [:] }
-            state.known[name] = Known(addresses: addresses, end: .now.advanced(by: Self.lifetime))
+            switch result {
+            case .success(let addresses):
+                if state.known.count >= Self.mostKnown { state.known = [:] }
+                let end = now.advanced(by: Self.lifetime)
+                state.known[name] = Known(
+                    addresses: addresses,
+                    end: end,
+                    lastResort: end.advanced(by: Self.lastResort)
+                )
+            case .failure(let error as SourceError) where error.code == .timedOut:
+                state.known[name]?.end = now.advanced(by: Self.respite)
+            case .failure:
+                state.known[name] = nil
+            }
         }
     }
 
@@ -107,6 +179,7 @@ final class HostResolver: Sendable {
         var first: UnsafeMutablePointer<addrinfo>?
         let result = getaddrinfo(name, nil, &hints, &first)
         defer { if let first { freeaddrinfo(first) } }
+        guard result != EAI_AGAIN else { throw SourceError(.timedOut, "the name server does not answer") }
         guard result == 0 else {
             throw SourceError(.unavailable, "the name of the origin cannot be resolved (error \(result))")
         }

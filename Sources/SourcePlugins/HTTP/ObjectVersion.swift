@@ -18,7 +18,7 @@ package struct ObjectVersion: Sendable, Hashable {
 
     /// The entity tag if it is a strong one: what makes it safe to join parts of two answers.
     package var validator: String? {
-        guard let tag, let opaque = Self.opaque(tag), !opaque.unicodeScalars.contains("\u{FFFD}") else { return nil }
+        guard let tag, let opaque = Self.opaque(tag), !FieldSyntax.isRepaired(opaque) else { return nil }
         return tag
     }
 
@@ -33,8 +33,13 @@ package struct ObjectVersion: Sendable, Hashable {
     /// Whether an answer with these fields can be of this version.
     func matches(_ head: OriginHead) -> Bool {
         let other = ObjectVersion(head, size: size)
-        guard tag == other.tag else { return false }
+        guard Self.isSame(tag, other.tag) else { return false }
         return validator != nil || modified == nil || other.modified == nil || modified == other.modified
+    }
+
+    private static func isSame(_ left: String?, _ right: String?) -> Bool {
+        guard let left, let right else { return left == nil && right == nil }
+        return FieldSyntax.isSame(left, right)
     }
 
     /// What stands between the quotes of a strong tag (RFC 9110 §8.8.3).

@@ -1,22 +1,6 @@
 import Logging
-import Synchronization
-
-/// What is asked of an origin: an object, or a range of it.
-struct OriginRequest: Sendable {
-    let path: MediaPath
-    /// `nil` for all of it.
-    let range: Range<Int64>?
-    /// The strong entity tag that the object has to have for the range to be of use.
-    let validator: String?
-}
-
-/// The answer of an origin, with a status below 500. Whoever has it ends the exchange.
-struct OriginResponse: Sendable {
-    let head: OriginHead
-    let exchange: OriginExchange
-    /// Which of the base URLs it is from.
-    let base: Int
-}
+import NIOPosix
+import NIOSSL
 
 /// The places of a source: sends requests there, and elsewhere if they say so and it is allowed.
 final class Origin: Sendable {
@@ -24,31 +8,39 @@ final class Origin: Sendable {
     let policy: HTTPPolicy
     let metrics: HTTPMetrics
     let logger: Logger
-    private let bases: [OriginURL]
-    private let clients: OriginClients
-    private let resolver: HostResolver
-    private let headers: OriginHeaders
-    private let breakers: Mutex<[CircuitBreaker]>
-    private let now: @Sendable () -> ContinuousClock.Instant
+    /// The name of this gateway in `Via`.
+    let node: String
+    let bases: [OriginURL]
+    let clients: OriginClients
+    let resolver: HostResolver
+    let headers: OriginHeaders
+    private let breakers: OriginBreakers
+    private let pool: NIOThreadPool
 
     init(
         _ settings: HTTPSettings,
         policy: HTTPPolicy,
         context: SourceContext,
+        node: String,
         lookUp: @escaping @Sendable (String) throws -> [IPAddress],
         now: @escaping @Sendable () -> ContinuousClock.Instant
     ) {
         self.settings = settings
         self.policy = policy
-        self.now = now
+        self.node = node
         logger = context.logger
         metrics = HTTPMetrics(source: context.name)
         bases = [settings.baseURL] + settings.fallbacks
-        clients = OriginClients(connectTimeout: settings.connectTimeout, connections: settings.connections)
-        resolver = HostResolver(pool: context.blockingPool, timeout: settings.connectTimeout, lookUp: lookUp)
-        headers = OriginHeaders(settings.headers, pool: context.blockingPool)
-        let breaker = CircuitBreaker(failures: settings.breakerFailures, pause: settings.breakerPause)
-        breakers = Mutex(Array(repeating: breaker, count: bases.count))
+        clients = OriginClients(settings, limit: policy.mostClients)
+        resolver = HostResolver(
+            pool: context.blockingPool,
+            timeout: settings.connectTimeout,
+            now: now,
+            lookUp: lookUp
+        )
+        headers = OriginHeaders(settings.headers, pool: context.blockingPool, now: now)
+        pool = context.blockingPool
+        breakers = OriginBreakers(bases, settings, metrics: metrics, logger: logger, now: now)
     }
 
     /// Ends what is under way, and refuses what comes.
@@ -57,189 +49,155 @@ final class Origin: Sendable {
     /// Reads the files that requests need.
     ///
     /// - Throws: ``SourceError``.
-    func checkHeaders() async throws { _ = try await headers.fields() }
+    func checkFiles() async throws {
+        _ = try await headers.fields()
+        guard let file = settings.authorities else { return }
+        let count = try await pool.call { try? NIOSSLCertificate.fromPEMFile(file).count } ?? 0
+        if count == 0 { throw SourceError(.unavailable, "there is no certificate in the file that ca_file names") }
+    }
 
     // MARK: - Tries
 
     /// Asks the base URL that is preferred, and the others in their order as long as those before are down.
     ///
-    /// - Throws: ``SourceError`` or `CancellationError`.
+    /// - Returns: an answer with a status below 500, or, if the request is forwarded, any.
+    /// - Throws: ``SourceError`` or `CancellationError`, and whatever the request's body throws.
     func respond(to request: OriginRequest, preferring preferred: Int = 0) async throws -> OriginResponse {
-        var failure = SourceError(.unavailable, "the origin failed again and again, and is left alone for a moment")
-        let others = bases.indices.filter { $0 != preferred }
-        for base in [preferred] + others {
-            var tries = 0
-            while let permit = admit(base) {
-                tries += 1
-                switch try await attempt(request, at: base, permit) {
-                case .response(let response): return response
-                case .failure(let error, let mayPass):
-                    failure = error
-                    guard mayPass, tries <= settings.retries else { break }
-                    metrics.countRetry()
-                    try await Task.sleep(for: policy.retryPause * (1 << min(tries - 1, 6)))
-                    continue
-                }
-                break
+        var last = Failure(
+            error: SourceError(.unavailable, "the origin failed again and again, and is left alone for a moment")
+        )
+        do {
+            for base in [preferred] + bases.indices.filter({ $0 != preferred }) {
+                if let response = try await respond(to: request, at: base, &last) { return response }
+                guard last.mayRepeat else { break }
             }
+        } catch {
+            last.answer?.exchange.cancel()
+            throw error
         }
-        throw failure
+        if let answer = last.answer { return answer }
+        throw last.error
     }
 
-    private enum Attempt {
-        case response(OriginResponse)
-        /// Whether another try may do at once what this one did not.
-        case failure(SourceError, mayPass: Bool)
+    /// What came of a try, if not what was wanted.
+    private struct Failure {
+        var error: SourceError
+        /// The answer that was one, for a client that is to see it.
+        var answer: OriginResponse?
+        /// Whether another try may be made at all, and whether one may do at once what this one did not.
+        var mayRepeat = true
+        var mayPass = false
+        /// Whether the request was caught in what befell another.
+        var isShared = false
+    }
+
+    private func respond(
+        to request: OriginRequest,
+        at base: Int,
+        _ last: inout Failure
+    ) async throws -> OriginResponse? {
+        var (tries, caught) = (0, 0)
+        while let permit = breakers.admit(base) {
+            let failure: Failure
+            switch try await attempt(request, at: base, permit) {
+            case .success(let response):
+                last.answer?.exchange.cancel()
+                return response
+            case .failure(let tried): failure = tried.failure
+            }
+            // An answer of before is better than none.
+            let answer = failure.answer ?? last.answer
+            if failure.answer != nil { last.answer?.exchange.cancel() }
+            last = failure
+            last.answer = answer
+            if failure.isShared { caught += 1 } else { tries += 1 }
+            guard failure.mayRepeat, failure.mayPass, !permit.isProbe || failure.isShared,
+                tries <= settings.retries, caught <= policy.mostSharedFailures
+            else { return nil }
+            metrics.countRetry()
+            // Makes room for the next one.
+            last.answer?.exchange.discard()
+            last.answer = nil
+            try await Task.sleep(for: policy.retryPause * (1 << min(max(tries - 1, 0), 6)))
+        }
+        return nil
+    }
+
+    private struct Tried: Error {
+        let failure: Failure
     }
 
     private func attempt(
         _ request: OriginRequest,
         at base: Int,
         _ permit: CircuitBreaker.Permit
-    ) async throws -> Attempt {
+    ) async throws -> Result<OriginResponse, Tried> {
         // Once the base URL has answered, what comes of a redirect says nothing about it.
         var isSettled = false
         do {
-            let response = try await follow(request, from: base) { [self] status in
+            let response = try await follow(request, from: base) { status in
                 isSettled = true
-                status < 500 ? succeed(base) : fail(base, permit)
-            }
-            guard response.head.status >= 500 else { return .response(response) }
-            response.exchange.discard()
-            let status = response.head.status
-            return .failure(SourceError(status: status), mayPass: [500, 502, 504].contains(status))
-        } catch let error as OriginFailure {
-            // Neither says anything about the origin.
-            let isOurs = error.kind == .noConnection || error.kind == .shuttingDown
-            if !isSettled { isOurs ? abandon(base, permit) : fail(base, permit) }
-            let isPassing = [.unreachable, .broken, .noConnection].contains(error.kind)
-            return .failure(SourceError(error), mayPass: isPassing && (error.kind != .unreachable || bases.count == 1))
-        } catch {
-            if !isSettled { abandon(base, permit) }
-            // A name that cannot be resolved is a way of being down.
-            guard let error = error as? SourceError, !isSettled, [.unavailable, .timedOut].contains(error.code) else {
-                throw error
-            }
-            return .failure(error, mayPass: false)
-        }
-    }
-
-    // MARK: - Redirects
-
-    /// - Parameter settle: is called with the status of the first answer.
-    private func follow(
-        _ request: OriginRequest,
-        from base: Int,
-        _ settle: (Int) -> Void
-    ) async throws -> OriginResponse {
-        var trail = RedirectTrail(from: bases[base].appending(request.path), limit: settings.redirects)
-        while true {
-            let (head, exchange) = try await ask(trail.url, request, isAtHome: trail.isAtHome)
-            if !trail.isRedirected { settle(head.status) }
-            guard let reference = head.redirection else {
-                return OriginResponse(head: head, exchange: exchange, base: base)
-            }
-            exchange.discard()
-            try trail.follow(reference)
-        }
-    }
-
-    // MARK: - One request
-
-    private func ask(
-        _ url: OriginURL,
-        _ request: OriginRequest,
-        isAtHome: Bool
-    ) async throws -> (OriginHead, OriginExchange) {
-        let addresses = try await allowedAddresses(url, isAtHome: isAtHome)
-        let fields = try await fields(url, request, isAtHome: isAtHome)
-        var failure: any Error = OriginFailure(.unreachable)
-        for address in addresses.prefix(policy.mostAddresses) {
-            try Task.checkCancellation()
-            let exchange = OriginExchange(try clients.client(for: url.origin.host, at: address))
-            let start = ContinuousClock.now
-            do {
-                let head = try await exchange.send(url, fields, within: settings.firstByteTimeout)
-                metrics.observeFirstByte(.now - start)
-                metrics.count(HTTPMetrics.Outcome(status: head.status))
-                return (head, exchange)
-            } catch {
-                exchange.cancel()
-                metrics.count(HTTPMetrics.Outcome(error))
-                guard let error = error as? OriginFailure, [.unreachable, .connectTimedOut].contains(error.kind) else {
-                    throw error
+                if status < 500 {
+                    breakers.succeed(base)
+                } else {
+                    breakers.fail(base, permit, .answer(path: request.path))
                 }
-                resolver.demote(address, of: url.origin.host)
-                failure = error
             }
+            guard response.head.status >= 500 else { return .success(response) }
+            return .failure(Tried(failure: failure(request, response)))
+        } catch let error as OriginFailure {
+            if !isSettled { report(error, base, permit, request) }
+            return .failure(Tried(failure: failure(request, error)))
+        } catch {
+            if !isSettled { breakers.abandon(base, permit) }
+            // What keeps it from one place, a secret that is missing say, need not keep it from the next.
+            guard !isSettled, let error = error as? SourceError, error.code == .unavailable else { throw error }
+            return .failure(Tried(failure: Failure(error: error)))
         }
-        throw failure
     }
 
-    /// Where the configuration sends a request is trusted; what a redirect names must be allowed, under every address that
-    /// is connected to.
-    private func allowedAddresses(_ url: OriginURL, isAtHome: Bool) async throws -> [IPAddress] {
-        let origin = url.origin
-        if isAtHome { return try await resolver.addresses(of: origin.host) }
-        if let rule = settings.addressPolicy.refusal(of: origin.host) { throw Self.refusal(rule) }
-        let addresses = try await resolver.addresses(of: origin.host)
-        let allowed = addresses.filter(settings.addressPolicy.allows)
-        if allowed.isEmpty, let rule = addresses.lazy.compactMap(settings.addressPolicy.refusal).first {
-            throw Self.refusal(rule)
-        }
-        return allowed
-    }
-
-    private static func refusal(_ rule: AddressPolicy.Rule) -> SourceError {
-        SourceError(.forbidden, "the origin redirects to \(rule.rawValue), which allow_private_addresses may allow")
-    }
-
-    private func fields(
-        _ url: OriginURL,
-        _ request: OriginRequest,
-        isAtHome: Bool
-    ) async throws -> OriginHeaders.Fields {
-        var fields: OriginHeaders.Fields = [("Accept", "*/*"), ("User-Agent", "media-gateway")]
-        if isAtHome, url.origin == settings.baseURL.origin {
-            let own = try await headers.fields()
-            let names = Set(own.map { $0.name.lowercased() })
-            fields = fields.filter { !names.contains($0.name.lowercased()) } + own
-        }
-        fields.append(("Accept-Encoding", "identity"))
-        if let range = request.range {
-            fields.append(("Range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)"))
-            if let validator = request.validator { fields.append(("If-Range", validator)) }
-        }
-        return fields
-    }
-
-    // MARK: - Circuit breakers
-
-    private func admit(_ base: Int) -> CircuitBreaker.Permit? {
-        breakers.withLock { $0[base].admit(at: now()) }
-    }
-
-    private func succeed(_ base: Int) { change(base) { $0.succeed() } }
-
-    private func fail(_ base: Int, _ permit: CircuitBreaker.Permit) { change(base) { $0.fail(permit, at: now()) } }
-
-    private func abandon(_ base: Int, _ permit: CircuitBreaker.Permit) {
-        change(base) { $0.abandon(permit, at: now()) }
-    }
-
-    private func change(_ base: Int, _ change: (inout CircuitBreaker) -> Void) {
-        let (before, after, open) = breakers.withLock { breakers in
-            let before = breakers[base].isOpen
-            change(&breakers[base])
-            return (before, breakers[base].isOpen, breakers.count { $0.isOpen })
-        }
-        guard before != after else { return }
-        metrics.show(openBreakers: open)
-        let origin: Logger.Metadata = ["origin": "\(bases[base].origin.host)"]
-        if after {
-            logger.warning("origin down", metadata: origin)
+    private func failure(_ request: OriginRequest, _ response: OriginResponse) -> Failure {
+        let status = response.head.status
+        var failure = Failure(error: SourceError(status: status), mayRepeat: request.mayRepeat(wasSent: true))
+        if request.isForwarded {
+            failure.answer = response
         } else {
-            logger.info("origin up", metadata: origin)
+            response.exchange.discard()
+            failure.mayPass = [500, 502, 504].contains(status)
+        }
+        return failure
+    }
+
+    private func failure(_ request: OriginRequest, _ error: OriginFailure) -> Failure {
+        let isPassing =
+            switch error.kind {
+            case .unreachable: error.isShared || bases.count == 1
+            case .broken: true
+            case .unresolved, .resolverSilent, .connectTimedOut, .noConnection, .timedOut, .malformed, .shuttingDown:
+                false
+            }
+        return Failure(
+            error: SourceError(error),
+            mayRepeat: request.mayRepeat(wasSent: !error.isBeforeSending),
+            mayPass: isPassing,
+            isShared: error.isShared
+        )
+    }
+
+    private func report(
+        _ error: OriginFailure,
+        _ base: Int,
+        _ permit: CircuitBreaker.Permit,
+        _ request: OriginRequest
+    ) {
+        switch error.kind {
+        // Neither says anything about the origin.
+        case .noConnection, .shuttingDown: breakers.abandon(base, permit)
+        // One report of it is enough.
+        case _ where error.isShared: breakers.abandon(base, permit)
+        case .unresolved, .resolverSilent, .unreachable, .connectTimedOut:
+            breakers.fail(base, permit, .connection)
+        case .timedOut, .broken, .malformed: breakers.fail(base, permit, .answer(path: request.path))
         }
     }
 }
@@ -254,8 +212,12 @@ package struct HTTPPolicy: Sendable {
     package var progress: Int64 = 1 << 20
     /// Before the first try after a failure; twice as long before each that follows.
     package var retryPause = Duration.milliseconds(100)
+    /// How often a request is tried again that failed with another's connection.
+    package var mostSharedFailures = 3
     /// How many addresses of a host are tried.
     package var mostAddresses = 4
+    /// Of how many hosts and addresses connections are kept for later.
+    package var mostClients = 32
 
     package init() {}
 }

@@ -5,6 +5,8 @@ package enum OriginAnswer {
     package struct Facts: Sendable {
         package let version: ObjectVersion
         package let mediaType: String?
+        /// The bytes that follow, of a 206.
+        package let interval: Range<Int64>?
         /// Whether a range was asked for and all of the object came.
         package let ignoresRanges: Bool
     }
@@ -17,7 +19,7 @@ package enum OriginAnswer {
         case whole
     }
 
-    /// - Parameter asked: the range that was asked for.
+    /// - Parameter asked: the range that was asked for; it may go beyond the object's end.
     /// - Returns: `nil` if the answer tells nothing; the object is to be asked for as a whole then.
     /// - Throws: ``SourceError``.
     package static func facts(_ head: OriginHead, asked: Range<Int64>?) throws(SourceError) -> Facts? {
@@ -30,16 +32,31 @@ package enum OriginAnswer {
             guard let asked else { throw .misbehaved("a range that nobody asked for") }
             try checkCoding(head)
             let range = try contentRange(head)
-            guard range.interval == asked else { throw .misbehaved("another range than was asked for") }
-            return range.total.flatMap { facts(head, size: $0, ignoresRanges: false) }
+            let end = min(asked.upperBound, range.total ?? .max)
+            // A part of what was asked for tells as much; the rest can be asked for.
+            guard let interval = range.interval, interval.lowerBound == asked.lowerBound, interval.upperBound <= end
+            else {
+                throw .misbehaved("another range than was asked for")
+            }
+            return range.total.flatMap { facts(head, size: $0, interval: interval, ignoresRanges: false) }
         // An empty object has no first byte.
         case 416 where asked != nil: return nil
         default: throw SourceError(status: head.status)
         }
     }
 
-    private static func facts(_ head: OriginHead, size: Int64?, ignoresRanges: Bool) -> Facts {
-        Facts(version: ObjectVersion(head, size: size), mediaType: mediaType(head), ignoresRanges: ignoresRanges)
+    private static func facts(
+        _ head: OriginHead,
+        size: Int64?,
+        interval: Range<Int64>? = nil,
+        ignoresRanges: Bool
+    ) -> Facts {
+        Facts(
+            version: ObjectVersion(head, size: size),
+            mediaType: mediaType(head),
+            interval: interval,
+            ignoresRanges: ignoresRanges
+        )
     }
 
     /// - Parameters:

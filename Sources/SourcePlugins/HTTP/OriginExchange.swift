@@ -5,16 +5,23 @@ import Synchronization
 
 /// One request to an origin and its answer, taken as it is wanted.
 ///
-/// What nobody takes stays in the socket, but for two parts. Each wait has a limit of its own, which does not run while
-/// nobody waits. The request ends with the answer, with a failure, or with ``cancel()``; whoever holds the exchange
-/// sees to one of them.
+/// What nobody takes stays in the socket, but for two parts. Each wait has a limit of its own, which does not run
+/// while nobody waits, nor while the request's own body is waited for. The request ends with the answer, with a
+/// failure, or with ``cancel()``; whoever holds the exchange sees to one of them.
 ///
 /// An answer's head may have 256 fields, 80 KiB each and 2 MiB together: limits of SwiftNIO's decoder, which fails the
 /// exchange above them.
 final class OriginExchange: HTTPClientResponseDelegate {
     private struct State {
-        var task: HTTPClient.Task<Void>?
+        /// Ends the work behind the exchange; `nil` before it has begun, and at the end.
+        var stop: (@Sendable () -> Void)?
+        var loop: (any EventLoop)?
+        var slot: ConnectionSlot?
         var isSent = false
+        /// Whether nobody but the request's own body can make the exchange get on.
+        var awaitsBody = false
+        /// When the request's body last got on.
+        var lastProgress: NIODeadline?
         var head: OriginHead?
         /// Parts that came and were not taken.
         var parts: [ByteBuffer] = []
@@ -34,68 +41,83 @@ final class OriginExchange: HTTPClientResponseDelegate {
     }
 
     /// Keeps the client from being shut down.
-    private let client: OriginClient
-    private let state = Mutex(State())
+    let client: OriginClient
+    /// How often connections had been refused when the request began.
+    private let refusals: UInt64
+    private let state: Mutex<State>
 
     /// How much of an answer is read for nothing, so that its connection can be used again.
     private static let longestSurplus = 64 << 10
     private static let mostParts = 2
 
-    init(_ client: OriginClient) {
+    init(_ client: OriginClient, _ slot: ConnectionSlot) {
         self.client = client
+        refusals = client.refusals
+        var state = State()
+        state.slot = slot
+        self.state = Mutex(state)
     }
 
     // MARK: - For the reader, one task at a time
 
     /// Sends a request, and waits for the head of its answer.
     ///
-    /// - Throws: ``OriginFailure`` or `CancellationError`.
+    /// - Throws: ``OriginFailure`` or `CancellationError`, and whatever the body throws.
     func send(
         _ url: OriginURL,
-        _ fields: [(name: String, value: String)],
+        _ request: OriginRequest,
+        _ fields: HeaderFields,
         within limit: Duration
-    ) async throws
-        -> OriginHead
-    {
-        let task: HTTPClient.Task<Void>
-        do {
-            let request = try HTTPClient.Request(url: url.description, headers: HTTPHeaders(fields.map { ($0, $1) }))
-            // The address was vetted for this host: nobody may read another one out of the URL.
-            guard request.host == url.origin.host.description, request.port == Int(url.origin.port) else {
-                throw OriginFailure(.malformed)
-            }
-            task = client.http.execute(request: request, delegate: self)
-        } catch {
-            throw OriginFailure(.malformed, error)
+    ) async throws -> OriginHead {
+        if let body = request.body {
+            try await OriginUpload.begin(self, url, request.method, fields, body)
+        } else {
+            try begin(url, request.method, fields)
         }
-        // A client that was shut down tells the delegate nothing.
-        task.futureResult.whenFailure { [weak self] error in self?.failed(error) }
-        let isOver = state.withLock { state in
-            if state.outcome == nil { state.task = task }
-            return state.outcome != nil
-        }
-        if isOver { task.cancel() }
-        let deadline = NIODeadline.now() + TimeAmount(limit)
+        let start = NIODeadline.now()
         while true {
             let (head, changes) = try state.withLock { state in
                 if state.head == nil { try state.outcome?.get() }
                 return (state.head, state.changes)
             }
             if let head { return head }
-            try await change(since: changes, until: deadline)
+            try await change(since: changes, start, TimeAmount(limit))
         }
+    }
+
+    private func begin(_ url: OriginURL, _ method: String, _ fields: HeaderFields) throws {
+        let task: HTTPClient.Task<Void>
+        do {
+            var headers = HTTPHeaders(fields.lines.map { ($0.name, $0.value) })
+            headers.replaceOrAdd(name: RequestTargetHandler.field, value: url.target)
+            let request = try HTTPClient.Request(
+                url: "\(url.origin.scheme)://\(url.origin.host):\(url.origin.port)/",
+                method: HTTPMethod(rawValue: method),
+                headers: headers
+            )
+            // The address was vetted for this host: nobody may read another one out of the URL.
+            guard request.host == url.origin.host.description, request.port == Int(url.origin.port) else {
+                throw OriginFailure(.malformed)
+            }
+            task = client.http.execute(request: request, delegate: self)
+        } catch {
+            throw SourceError(.refused, "the request cannot be sent to the origin", cause: error)
+        }
+        // A client that was shut down tells the delegate nothing.
+        task.futureResult.whenFailure { [weak self] error in self?.failed(error) }
+        begun(on: task.eventLoop) { task.cancel() }
     }
 
     /// The next bytes of the body, never none; `nil` after the last.
     ///
-    /// - Throws: ``OriginFailure`` or `CancellationError`.
+    /// - Throws: ``OriginFailure`` or `CancellationError`, and whatever the request's body throws.
     func next(within limit: Duration) async throws -> ByteBuffer? {
-        let deadline = NIODeadline.now() + TimeAmount(limit)
+        let start = NIODeadline.now()
         while true {
             let (part, isOver, changes) = try take()
             if let part { return part }
             if isOver { return nil }
-            try await change(since: changes, until: deadline)
+            try await change(since: changes, start, TimeAmount(limit))
         }
     }
 
@@ -103,14 +125,14 @@ final class OriginExchange: HTTPClientResponseDelegate {
         let (part, isOver, changes, demand) = try state.withLock { state in
             let part = state.parts.isEmpty ? nil : state.parts.removeFirst()
             if part == nil { try state.outcome?.get() }
-            return (part, state.outcome != nil, state.changes, part == nil ? nil : state.demand.take())
+            let wantsMore = part != nil && state.parts.count < Self.mostParts
+            return (part, state.outcome != nil, state.changes, wantsMore ? state.demand.take() : nil)
         }
         demand?.succeed()
         return (part, isOver, changes)
     }
 
-    private func change(since changes: UInt64, until deadline: NIODeadline) async throws {
-        watch(until: deadline)
+    private func change(since changes: UInt64, _ start: NIODeadline, _ limit: TimeAmount) async throws {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isChanged = state.withLock { state in
@@ -118,12 +140,15 @@ final class OriginExchange: HTTPClientResponseDelegate {
                     state.waiting = continuation
                     return false
                 }
-                if isChanged { continuation.resume() }
+                if isChanged {
+                    continuation.resume()
+                } else {
+                    watch { $0.waiting == nil || $0.awaitsBody ? nil : max(start, $0.lastProgress ?? start) + limit }
+                }
             }
         } onCancel: {
             cancel()
         }
-        state.withLock { $0.deadline = nil }
     }
 
     /// Ends the exchange if it has not ended.
@@ -131,7 +156,8 @@ final class OriginExchange: HTTPClientResponseDelegate {
         end(.failure(CancellationError()))
     }
 
-    /// Waits for the end of a body that is not wanted but known to be short, so that its connection is free afterwards.
+    /// Waits for the end of a body that is not wanted but known to be short, so that its connection is free
+    /// afterwards.
     func finish(within limit: Duration) async {
         for _ in 0..<4 {
             // However it ends, there is nothing more to learn from it.
@@ -152,24 +178,25 @@ final class OriginExchange: HTTPClientResponseDelegate {
         if isLong {
             cancel()
         } else {
-            watch(until: .now() + .seconds(5))
+            watch { _ in .now() + .seconds(5) }
         }
         demand?.succeed()
     }
 
     // MARK: - Limits
 
-    /// One timer serves all waits: it is set again when it fires, or for a wait that ends earlier.
-    private func watch(until deadline: NIODeadline) {
-        let loop = state.withLock { state -> (any EventLoop)? in
-            guard state.outcome == nil else { return nil }
+    /// One timer serves all waits: it is set again when it fires, or for a wait that ends earlier. A wait's limit ends
+    /// with the wait, and not only when whoever waited gets on.
+    private func watch(until deadline: (State) -> NIODeadline?) {
+        let next = state.withLock { state -> (NIODeadline, any EventLoop)? in
+            guard state.outcome == nil, let deadline = deadline(state) else { return nil }
             state.deadline = deadline
             if let looksAt = state.looksAt, looksAt <= deadline { return nil }
-            guard let loop = state.task?.eventLoop else { return nil }
+            guard let loop = state.loop else { return nil }
             state.looksAt = deadline
-            return loop
+            return (deadline, loop)
         }
-        if let loop { schedule(deadline, on: loop) }
+        if let (deadline, loop) = next { schedule(deadline, on: loop) }
     }
 
     private func schedule(_ time: NIODeadline, on loop: any EventLoop) {
@@ -190,20 +217,39 @@ final class OriginExchange: HTTPClientResponseDelegate {
         }
     }
 
-    // MARK: - From the client, on its event loop
+    // MARK: - For whoever does the work
 
-    func didSendRequestHead(task: HTTPClient.Task<Void>, _ head: HTTPRequestHead) {
-        state.withLock { $0.isSent = true }
+    /// - Parameter stop: is called if the exchange ends before the work does.
+    func begun(on loop: any EventLoop, stop: @escaping @Sendable () -> Void) {
+        let isOver = state.withLock { state in
+            if state.outcome == nil { (state.loop, state.stop) = (loop, stop) }
+            return state.outcome != nil
+        }
+        if isOver { stop() }
     }
 
-    func didReceiveHead(task: HTTPClient.Task<Void>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
-        let fields = head.headers.map { (name: $0.name, value: $0.value) }
-        wake { $0.head = OriginHead(status: Int(head.status.code), fields: fields) }
-        return task.eventLoop.makeSucceededVoidFuture()
+    var isOver: Bool { state.withLock { $0.outcome != nil } }
+
+    /// The head of the request has gone out.
+    func sent() { state.withLock { $0.isSent = true } }
+
+    /// The request's body got on.
+    ///
+    /// - Parameter awaitsMore: whether more of it is waited for now, and not for the origin to take it.
+    func progressed(awaitsMore: Bool) {
+        wake { state in
+            state.awaitsBody = awaitsMore
+            state.lastProgress = .now()
+        }
     }
 
-    func didReceiveBodyPart(task: HTTPClient.Task<Void>, _ part: ByteBuffer) -> EventLoopFuture<Void> {
-        guard part.readableBytes > 0 else { return task.eventLoop.makeSucceededVoidFuture() }
+    func received(_ head: OriginHead) {
+        wake { if $0.outcome == nil { $0.head = head } }
+    }
+
+    /// - Returns: succeeds when more is wanted; `nil` if it is at once.
+    func received(_ part: ByteBuffer, on loop: any EventLoop) -> EventLoopFuture<Void>? {
+        guard part.readableBytes > 0 else { return nil }
         let (demand, isTooMuch) = wake { state -> (EventLoopPromise<Void>?, Bool) in
             guard state.outcome == nil else { return (nil, false) }
             if let surplus = state.surplus {
@@ -212,41 +258,42 @@ final class OriginExchange: HTTPClientResponseDelegate {
             }
             state.parts.append(part)
             guard state.parts.count >= Self.mostParts else { return (nil, false) }
-            let demand = task.eventLoop.makePromise(of: Void.self)
+            let demand = state.demand ?? loop.makePromise(of: Void.self)
             state.demand = demand
             return (demand, false)
         }
         if isTooMuch { cancel() }
-        return demand?.futureResult ?? task.eventLoop.makeSucceededVoidFuture()
+        return demand?.futureResult
     }
 
-    func didFinishRequest(task: HTTPClient.Task<Void>) {
-        end(.success(()))
-    }
+    func finished() { end(.success(())) }
 
-    func didReceiveError(task: HTTPClient.Task<Void>, _ error: any Error) {
-        failed(error)
-    }
-
-    private func failed(_ error: any Error) {
+    func failed(_ error: any Error) {
         let isSent = state.withLock { $0.isSent }
-        end(.failure(OriginFailure(error, isSent: isSent)))
+        var failure = OriginFailure(error, isSent: isSent)
+        if failure.kind == .unreachable { failure.isShared = !client.noteRefusal(since: refusals) }
+        end(.failure(failure))
     }
+
+    /// Ends the exchange with an error that is not the origin's.
+    func giveUp(_ error: any Error) { end(.failure(error)) }
 
     private func end(_ outcome: Result<Void, any Error>) {
-        let (task, demand) = wake { state -> (HTTPClient.Task<Void>?, EventLoopPromise<Void>?) in
-            guard state.outcome == nil else { return (nil, nil) }
+        // The slot ends outside the lock.
+        let (stop, demand, _) = wake { state -> ((@Sendable () -> Void)?, EventLoopPromise<Void>?, ConnectionSlot?) in
+            guard state.outcome == nil else { return (nil, nil, nil) }
             state.outcome = outcome
-            return (state.task.take(), state.demand.take())
+            return (state.stop.take(), state.demand.take(), state.slot.take())
         }
         demand?.succeed()
-        if case .failure = outcome { task?.cancel() }
+        if case .failure = outcome { stop?() }
     }
 
     private func wake<Value>(_ change: (inout State) -> Value) -> Value {
         let (value, waiting) = state.withLock { state in
             let value = change(&state)
             state.changes += 1
+            if state.waiting != nil { state.deadline = nil }
             return (value, state.waiting.take())
         }
         waiting?.resume()
@@ -254,67 +301,30 @@ final class OriginExchange: HTTPClientResponseDelegate {
     }
 }
 
-/// Why there is no answer, or not all of one.
-struct OriginFailure: Error, Sendable, CustomStringConvertible {
-    enum Kind: Sendable, CaseIterable {
-        /// There is nobody at the address.
-        case unreachable
-        case connectTimedOut
-        /// Every connection is in use.
-        case noConnection
-        case timedOut
-        /// The connection ended too early.
-        case broken
-        /// What came is not HTTP, or more than is taken.
-        case malformed
-        case shuttingDown
+// MARK: - From the client, on its event loop
+
+extension OriginExchange {
+    func didSendRequestHead(task: HTTPClient.Task<Void>, _ head: HTTPRequestHead) { sent() }
+
+    func didReceiveHead(task: HTTPClient.Task<Void>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
+        // Interim answers do not come this far, but for a change of protocols that nobody asked for.
+        if head.status.code < 200 { failed(HTTPParserError.invalidStatus) }
+        received(OriginHead(head))
+        return task.eventLoop.makeSucceededVoidFuture()
     }
 
-    let kind: Kind
-    let cause: (any Error)?
-
-    init(_ kind: Kind, _ cause: (any Error)? = nil) {
-        self.kind = kind
-        self.cause = cause
+    func didReceiveBodyPart(task: HTTPClient.Task<Void>, _ part: ByteBuffer) -> EventLoopFuture<Void> {
+        received(part, on: task.eventLoop) ?? task.eventLoop.makeSucceededVoidFuture()
     }
 
-    /// - Parameter isSent: whether the request had gone out when it failed.
-    init(_ error: any Error, isSent: Bool) {
-        self.init(Self.kind(of: error, isSent: isSent), error)
-    }
+    func didFinishRequest(task: HTTPClient.Task<Void>) { finished() }
 
-    private static func kind(of error: any Error, isSent: Bool) -> Kind {
-        switch error {
-        case let error as HTTPClientError:
-            switch error {
-            case .connectTimeout, .tlsHandshakeTimeout: .connectTimedOut
-            case .getConnectionFromPoolTimeout: .noConnection
-            case .alreadyShutdown, .cancelled: .shuttingDown
-            case .remoteConnectionClosed: isSent ? .broken : .unreachable
-            default: isSent ? .malformed : .unreachable
-            }
-        case ChannelError.connectTimeout: .connectTimedOut
-        case HTTPParserError.invalidEOFState: .broken
-        case is HTTPParserError: .malformed
-        default: isSent ? .broken : .unreachable
-        }
-    }
-
-    var description: String { cause.map { "\(kind) (\($0))" } ?? "\(kind)" }
+    func didReceiveError(task: HTTPClient.Task<Void>, _ error: any Error) { failed(error) }
 }
 
-extension SourceError {
-    init(_ failure: OriginFailure) {
-        switch failure.kind {
-        case .unreachable: self.init(.unavailable, "the origin cannot be reached", cause: failure)
-        case .connectTimedOut: self.init(.timedOut, "the origin did not accept a connection in time", cause: failure)
-        case .noConnection:
-            self.init(.overloaded, "all connections to the origin are in use; raise connections", cause: failure)
-        case .timedOut: self.init(.timedOut, "the origin fell silent", cause: failure)
-        case .broken: self.init(.unavailable, "the origin closed the connection too early", cause: failure)
-        case .malformed: self.init(.unavailable, "the origin sent what is not HTTP, or too much of it", cause: failure)
-        case .shuttingDown: self.init(.unavailable, "the gateway is shutting down", cause: failure)
-        }
+extension OriginHead {
+    init(_ head: HTTPResponseHead) {
+        self.init(status: Int(head.status.code), fields: head.headers.map { (name: $0.name, value: $0.value) })
     }
 }
 

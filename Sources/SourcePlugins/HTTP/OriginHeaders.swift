@@ -4,31 +4,76 @@ import Synchronization
 
 /// The fields of the configuration that go with requests, with the contents of files put in.
 ///
-/// A file is read with the first request that needs it, and again a minute later, so that a secret can be replaced
-/// while the gateway runs.
+/// A file is read with the first request that needs it, again some seconds later, and when the origin refuses what was
+/// in it: a secret can be replaced while the gateway runs. One that cannot be used is left alone for a while in favour
+/// of what was there before, since it may be in the middle of being written.
 final class OriginHeaders: Sendable {
-    typealias Fields = [(name: String, value: String)]
+    private struct Known {
+        var fields: HeaderFields
+        /// When the files were last read.
+        var read: ContinuousClock.Instant
+        /// When they last could be used.
+        var used: ContinuousClock.Instant
+    }
 
     private let headers: [OriginHeader]
     private let pool: NIOThreadPool
-    private let known = Mutex<(fields: Fields, end: ContinuousClock.Instant)?>(nil)
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let known = Mutex<Known?>(nil)
 
-    private static let lifetime = Duration.seconds(60)
+    private static let lifetime = Duration.seconds(10)
+    /// For how long what was there before is used instead.
+    private static let longestReserve = Duration.seconds(60)
+    /// So soon after it was read a file is not read again.
+    private static let shortestLifetime = Duration.seconds(1)
 
-    init(_ headers: [OriginHeader], pool: NIOThreadPool) {
+    init(
+        _ headers: [OriginHeader],
+        pool: NIOThreadPool,
+        now: @escaping @Sendable () -> ContinuousClock.Instant
+    ) {
         self.headers = headers
         self.pool = pool
+        self.now = now
+    }
+
+    private var areFixed: Bool {
+        headers.allSatisfy { if case .text = $0.value { true } else { false } }
     }
 
     /// - Throws: ``SourceError`` `unavailable` if a file cannot be used, or `CancellationError`.
-    func fields() async throws -> Fields {
-        let isFixed = headers.allSatisfy { if case .text = $0.value { true } else { false } }
-        if isFixed { return try headers.map(Self.field) }
-        let now = ContinuousClock.now
-        if let (fields, end) = known.withLock({ $0 }), now < end { return fields }
-        let fields = try await pool.call { [headers] in try headers.map(Self.field) }
-        known.withLock { $0 = (fields, now.advanced(by: Self.lifetime)) }
-        return fields
+    func fields() async throws -> HeaderFields {
+        if areFixed { return try Self.fields(headers) }
+        return try await fields(notOlderThan: Self.lifetime)
+    }
+
+    /// The origin has refused `used`.
+    ///
+    /// - Returns: whether there are others by now.
+    func areRenewed(since used: HeaderFields) async throws -> Bool {
+        if areFixed { return false }
+        return try await fields(notOlderThan: Self.shortestLifetime) != used
+    }
+
+    private func fields(notOlderThan age: Duration) async throws -> HeaderFields {
+        let time = now()
+        let before = known.withLock { $0 }
+        if let before, time < before.read.advanced(by: age) { return before.fields }
+        do {
+            let fields = try await pool.call { [headers] in try Self.fields(headers) }
+            known.withLock { $0 = Known(fields: fields, read: time, used: time) }
+            return fields
+        } catch let error as SourceError {
+            guard var reserve = before, time < reserve.used.advanced(by: Self.longestReserve) else { throw error }
+            reserve.read = time
+            known.withLock { [reserve] in $0 = reserve }
+            return reserve.fields
+        }
+    }
+
+    /// Blocks if there are files.
+    private static func fields(_ headers: [OriginHeader]) throws -> HeaderFields {
+        HeaderFields(try headers.map(field))
     }
 
     private static func field(_ header: OriginHeader) throws -> (name: String, value: String) {

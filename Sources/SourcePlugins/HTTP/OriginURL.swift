@@ -39,9 +39,10 @@ package struct OriginURL: Sendable, Hashable, CustomStringConvertible {
         self.init(url.origin, target: url.target.hasSuffix("/") ? url.target : url.target + "/")
     }
 
-    package func appending(_ path: MediaPath) -> OriginURL {
-        OriginURL(origin, target: target + path.percentEncoded)
-    }
+    package func appending(_ path: MediaPath) -> OriginURL { appending(path.percentEncoded) }
+
+    /// - Parameter target: a path without a slash at the start, and perhaps a query; nothing in it needs escaping.
+    func appending(_ target: String) -> OriginURL { OriginURL(origin, target: self.target + target) }
 
     /// What `reference`, found here, leads to (RFC 3986 §5.2).
     ///

@@ -24,7 +24,8 @@ struct ObjectRecordTests {
         lastModified: .min,
         mediaType: "video/mp4",
         isImmutable: false,
-        created: -1
+        created: -1,
+        attributes: [0, 0xFF, 7]
     )
 
     private func encode(_ record: ObjectRecord) throws -> [UInt8] {
@@ -52,7 +53,8 @@ struct ObjectRecordTests {
             lastModified: random.next() % 2 == 0 ? nil : Int64(bitPattern: random.next()),
             mediaType: random.next() % 2 == 0 ? nil : text(30),
             isImmutable: random.next() % 2 == 0,
-            created: Int64(bitPattern: random.next())
+            created: Int64(bitPattern: random.next()),
+            attributes: random.bytes(random.number(0..<300))
         )
     }
 
@@ -125,6 +127,19 @@ struct ObjectRecordTests {
         var bytes = Array(try encode(Self.plain).dropLast(4))
         bytes[place] = byte
         #expect(decode(summed(bytes)) == nil)
+    }
+
+    @Test("what a record is as long as is known before it is encoded", arguments: [plain, full])
+    func size(of record: ObjectRecord) throws {
+        #expect(try record.encodedSize == encode(record).count)
+        var record = record
+        record.attributes = [UInt8](repeating: 1, count: 65_536)
+        record.attributes.removeLast(record.encodedSize - ObjectRecord.maxEncodedSize)
+        #expect(record.isEncodable)
+        #expect(try encode(record).count == ObjectRecord.maxEncodedSize)
+        record.attributes.append(1)
+        #expect(!record.isEncodable)
+        #expect(record.encoded() == nil)
     }
 
     @Test("what cannot be stored is not encoded")

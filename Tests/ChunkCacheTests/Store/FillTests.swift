@@ -86,7 +86,7 @@ struct FillTests {
         }
     }
 
-    @Test("a run of missing chunks is one read, and stops at a chunk that is there")
+    @Test("a run of missing chunks is one read, which asks for nothing beyond a chunk that is there")
     func oneRead() async throws {
         try await TestCache.with { cache in
             try await cache.open { store in
@@ -94,7 +94,7 @@ struct FillTests {
                 try await origin.read(5 * chunk..<6 * chunk, of: object, in: store)
                 await store.settle()
                 try await origin.read(0..<object.size, of: object, in: store)
-                #expect(origin.reads == [5 * chunk..<6 * chunk, 0..<10 * chunk, 6 * chunk..<10 * chunk])
+                #expect(origin.reads == [5 * chunk..<6 * chunk, 0..<5 * chunk, 6 * chunk..<10 * chunk])
                 #expect(origin.bytes == object.size)
             }
         }
@@ -284,6 +284,31 @@ struct FillTests {
                 await eventually { store.isStored(299, of: object) }
                 await store.flush()
                 #expect(origin.bytes == 300 * chunk)
+            }
+        }
+    }
+
+    @Test("what is fetched ahead ends before a chunk that is there, and goes on once the reader is behind it")
+    func readAheadToStored() async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                let object = store.object(.test(size: 40 * chunk))
+                try await origin.read(6 * chunk..<7 * chunk, of: object, in: store)
+                await store.settle()
+                let reader = origin.reader(object, in: store)
+                for index in 0..<6 { _ = try await reader.next(at: Int64(index) * chunk) }
+                await eventually { store.isStored(5, of: object) }
+                await store.flush()
+                #expect(store.runs(of: object) == [0..<7])
+                _ = try await reader.next(at: 6 * chunk)
+                await store.flush()
+                #expect(origin.bytes == 7 * chunk)
+                _ = try await reader.next(at: 7 * chunk)
+                // As many as for a reader that has gone through eight chunks in a row.
+                await eventually { store.isStored(39, of: object) }
+                #expect(origin.reads == [6 * chunk..<7 * chunk, 0..<6 * chunk, 7 * chunk..<40 * chunk])
+                #expect(origin.bytes == object.size)
+                withExtendedLifetime(reader) {}
             }
         }
     }

@@ -1,6 +1,4 @@
 import ChunkCache
-import Dispatch
-import Foundation
 import NIOCore
 import SourceContract
 import Testing
@@ -113,25 +111,14 @@ struct StoreSpaceTests {
                 let object = store.object(.test(size: chunk))
                 try await origin.read(0..<chunk, of: object, in: store)
                 await store.settle()
-                let (begun, end) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-                let id = ChunkID(object: object.number, index: 0)
-                let thread = Thread {
-                    _ = store.withBytes(of: id, 0..<1) { _ in
-                        begun.signal()
-                        end.wait()
-                    }
-                    begun.signal()
-                }
-                thread.start()
-                await wait(for: begun)
                 let large = store.object(.test("other", size: 400 * chunk))
-                try await other.read(0..<large.size, of: large, in: store)
-                await store.settle()
-                #expect(store.counters.storeFailed.value > 0)
-                #expect(store.usage.limit < store.settings.size)
-                #expect(cache.log.messages == ["cache operation failed"])
-                end.signal()
-                await wait(for: begun)
+                try await store.duringRead(of: ChunkID(object: object.number, index: 0)) {
+                    try await other.read(0..<large.size, of: large, in: store)
+                    await store.settle()
+                    #expect(store.counters.storeFailed.value > 0)
+                    #expect(store.usage.limit < store.settings.size)
+                    #expect(cache.log.messages == ["cache operation failed"])
+                }
 
                 for _ in 0..<64 { store.maintain() }
                 await store.settle()
@@ -141,15 +128,6 @@ struct StoreSpaceTests {
                 await store.settle()
                 #expect(store.counters.storeFailed.value == failures)
                 #expect(store.usage.chunks >= 39)
-            }
-        }
-    }
-
-    private func wait(for semaphore: DispatchSemaphore) async {
-        await withCheckedContinuation { continuation in
-            Thread.detachNewThread {
-                semaphore.wait()
-                continuation.resume()
             }
         }
     }
@@ -165,6 +143,18 @@ struct StoreSpaceTests {
                 await store.settle()
                 #expect(store.counters.queueFull.value == 2)
                 #expect(store.runs(of: object) == [2..<3])
+                #expect(store.counters.queuedBytes.value == 0)
+            }
+        }
+    }
+    @Test("however short a chunk is, it counts for a page while it waits to be written", arguments: [4095, 4096])
+    func shortChunks(queueBytes: Int) async throws {
+        try await TestCache.with { cache in
+            try await cache.open({ $0.queueBytes = queueBytes }) { store in
+                let object = store.object(.test(size: 2))
+                try await TestOrigin().read(0..<2, of: object, in: store)
+                await store.settle()
+                #expect(store.counters.queueFull.value == (queueBytes < 4096 ? 1 : 0))
                 #expect(store.counters.queuedBytes.value == 0)
             }
         }

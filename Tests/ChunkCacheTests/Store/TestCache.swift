@@ -1,4 +1,5 @@
 import ChunkCache
+import Dispatch
 import Foundation
 import Logging
 import NIOCore
@@ -190,6 +191,36 @@ extension ChunkStore {
     func settle() async {
         await eventually { usage.fillBytes == 0 }
         await flush()
+    }
+
+    /// Runs `body` while a read of the database goes on: no page that is freed meanwhile can be used again.
+    func duringRead(of id: ChunkID, _ body: () async throws -> Void) async throws {
+        let (begun, end) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        Thread.detachNewThread {
+            _ = self.withBytes(of: id, 0..<1) { _ in
+                begun.signal()
+                end.wait()
+            }
+            begun.signal()
+        }
+        await wait(for: begun)
+        do {
+            try await body()
+        } catch {
+            end.signal()
+            throw error
+        }
+        end.signal()
+        await wait(for: begun)
+    }
+
+    private func wait(for semaphore: DispatchSemaphore) async {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                semaphore.wait()
+                continuation.resume()
+            }
+        }
     }
 
     func isStored(_ index: UInt64, of object: CachedObject) -> Bool {

@@ -9,7 +9,7 @@ struct CircuitBreakerTests {
         var breaker = CircuitBreaker(failures: 3, pause: .seconds(2))
         for _ in 0..<count {
             let permit = try admit(&breaker, at: start)
-            breaker.fail(permit, at: start)
+            breaker.fail(permit, .connection, at: start)
         }
         return breaker
     }
@@ -35,7 +35,7 @@ struct CircuitBreakerTests {
         breaker.succeed()
         for _ in 0..<2 {
             let permit = try admit(&breaker, at: start)
-            breaker.fail(permit, at: start)
+            breaker.fail(permit, .connection, at: start)
         }
         #expect(!breaker.isOpen)
     }
@@ -49,11 +49,29 @@ struct CircuitBreakerTests {
         #expect(breaker.admit(at: start + .seconds(2))?.isProbe == true)
     }
 
-    @Test("while one request is out to see, no other goes")
+    @Test("while one request is out to see, no other goes, until nothing was heard of it for a pause")
     func probing() throws {
         var breaker = try failed(3)
-        _ = breaker.admit(at: start + .seconds(2))
-        #expect(breaker.admit(at: start + .seconds(100)) == nil)
+        let first = try admit(&breaker, at: start + .seconds(2))
+        #expect(breaker.admit(at: start + .milliseconds(3999)) == nil)
+        let second = try admit(&breaker, at: start + .seconds(4))
+        #expect(second.isProbe && second != first)
+        // What becomes of the first is no news any more, unless it was answered.
+        breaker.fail(first, .connection, at: start + .seconds(5))
+        breaker.abandon(first, at: start + .seconds(5))
+        #expect(breaker.admit(at: start + .milliseconds(5999)) == nil)
+        #expect(breaker.admit(at: start + .seconds(6)) != nil)
+    }
+
+    @Test("an answer that is none counts once for a path, a connection that is none each time")
+    func paths() throws {
+        var breaker = CircuitBreaker(failures: 3, pause: .seconds(2))
+        let permit = try admit(&breaker, at: start)
+        for _ in 0..<10 { breaker.fail(permit, .answer(path: "a"), at: start) }
+        breaker.fail(permit, .answer(path: "b"), at: start)
+        #expect(!breaker.isOpen)
+        breaker.fail(permit, .connection, at: start)
+        #expect(breaker.isOpen)
     }
 
     @Test("a probe that is answered lets everybody through")
@@ -69,7 +87,7 @@ struct CircuitBreakerTests {
     func stillDown() throws {
         var breaker = try failed(3)
         let probe = try admit(&breaker, at: start + .seconds(2))
-        breaker.fail(probe, at: start + .seconds(3))
+        breaker.fail(probe, .connection, at: start + .seconds(3))
         #expect(breaker.admit(at: start + .milliseconds(4999)) == nil)
         #expect(breaker.admit(at: start + .seconds(5))?.isProbe == true)
     }
@@ -87,15 +105,15 @@ struct CircuitBreakerTests {
         var breaker = try failed(2)
         let early = try admit(&breaker, at: start)
         let last = try admit(&breaker, at: start)
-        breaker.fail(last, at: start)
-        breaker.fail(early, at: start + .seconds(1))
+        breaker.fail(last, .connection, at: start)
+        breaker.fail(early, .connection, at: start + .seconds(1))
         breaker.abandon(early, at: start + .seconds(1))
         #expect(breaker.admit(at: start + .milliseconds(1999)) == nil)
         let probe = try admit(&breaker, at: start + .seconds(2))
-        breaker.fail(early, at: start + .seconds(2))
+        breaker.fail(early, .connection, at: start + .seconds(2))
         breaker.abandon(early, at: start + .seconds(2))
-        #expect(breaker.admit(at: start + .seconds(9)) == nil)
-        breaker.fail(probe, at: start + .seconds(9))
+        #expect(breaker.admit(at: start + .seconds(3)) == nil)
+        breaker.fail(probe, .connection, at: start + .seconds(3))
         breaker.succeed()
         #expect(!breaker.isOpen)
     }

@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import NIOSSL
 import SourceContract
 import Synchronization
 
@@ -15,6 +16,10 @@ final class FaultyOrigin: Sendable {
         let fields: [(name: String, value: String)]
         /// How many requests for the same target came before.
         let earlier: Int
+        /// As far as it was read before the answer.
+        var body: [UInt8] = []
+
+        var method: String { line.split(separator: " ").first.map(String.init) ?? "" }
 
         func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }
 
@@ -36,6 +41,8 @@ final class FaultyOrigin: Sendable {
         }
 
         var head: String
+        /// Whether the head's characters are bytes of ISO 8859-1 on the wire.
+        var isLatin1 = false
         var body: [ByteBuffer] = []
         /// Made piece by piece as it is sent, after ``body``.
         var content: (bytes: PatternBytes, range: Range<Int64>)?
@@ -58,7 +65,7 @@ final class FaultyOrigin: Sendable {
     }
 
     let activity = Observed(Activity())
-    private let script: OriginScript
+    fileprivate let script: OriginScript
     private let channel: Mutex<(any Channel)?> = Mutex(nil)
 
     private init(_ script: OriginScript) {
@@ -74,8 +81,13 @@ final class FaultyOrigin: Sendable {
         try await channel.withLock { $0.take() }?.close()
     }
 
+    /// - Parameters:
+    ///   - port: 0 for any.
+    ///   - tls: `nil` for none.
     static func with<Value>(
         _ script: OriginScript,
+        port: Int = 0,
+        tls: NIOSSLContext? = nil,
         _ body: (FaultyOrigin) async throws -> Value
     ) async throws -> Value {
         let origin = FaultyOrigin(script)
@@ -85,10 +97,12 @@ final class FaultyOrigin: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: false)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Connection(origin))
+                    let pipeline = channel.pipeline.syncOperations
+                    if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
+                    try pipeline.addHandler(Connection(origin))
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+            .bind(host: "127.0.0.1", port: port).get()
         origin.channel.withLock { $0 = channel }
         do {
             let value = try await body(origin)
@@ -100,10 +114,16 @@ final class FaultyOrigin: Sendable {
         }
     }
 
-    fileprivate func begin(_ line: String, _ target: String, _ fields: [(name: String, value: String)]) -> Reply {
+    fileprivate func begin(_ head: RequestHead, _ body: [UInt8]) -> Reply {
         let request = activity.update { activity in
-            let earlier = activity.requests.count { $0.target == target }
-            let request = Request(line: line, target: target, fields: fields, earlier: earlier)
+            let earlier = activity.requests.count { $0.target == head.target }
+            let request = Request(
+                line: head.line,
+                target: head.target,
+                fields: head.fields,
+                earlier: earlier,
+                body: body
+            )
             activity.requests.append(request)
             activity.open += 1
             return request
@@ -114,10 +134,21 @@ final class FaultyOrigin: Sendable {
 
 /// How an origin answers.
 struct OriginScript: Sendable {
-    let reply: @Sendable (FaultyOrigin.Request) -> FaultyOrigin.Reply
+    /// What becomes of the body of a request.
+    enum Upload: Sendable {
+        case read
+        /// The answer is sent before it.
+        case late
+        /// Never taken from the socket, and the answer is sent before it.
+        case ignored
+    }
 
-    init(_ reply: @escaping @Sendable (FaultyOrigin.Request) -> FaultyOrigin.Reply) {
+    let reply: @Sendable (FaultyOrigin.Request) -> FaultyOrigin.Reply
+    var upload = Upload.read
+
+    init(upload: Upload = .read, _ reply: @escaping @Sendable (FaultyOrigin.Request) -> FaultyOrigin.Reply) {
         self.reply = reply
+        self.upload = upload
     }
 
     /// As it should, with the same object everywhere.
@@ -133,6 +164,8 @@ private final class Connection: ChannelInboundHandler {
 
     private let origin: FaultyOrigin
     private var received = ByteBuffer()
+    /// The head of the request whose body is being read.
+    private var head: RequestHead?
     private var isAnswering = false
 
     init(_ origin: FaultyOrigin) {
@@ -153,6 +186,8 @@ private final class Connection: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
+        // The rest of a body whose request was answered.
+        if origin.script.upload != .read, !origin.requests.isEmpty { return }
         received.writeBuffer(&buffer)
         answer(context)
     }
@@ -163,20 +198,22 @@ private final class Connection: ChannelInboundHandler {
 
     private func answer(_ context: ChannelHandlerContext) {
         guard !isAnswering else { return }
-        let text = String(buffer: received)
-        guard let end = text.firstRange(of: "\r\n\r\n") else { return }
-        received.moveReaderIndex(forwardBy: text[..<end.upperBound].utf8.count)
-        let lines = text[..<end.lowerBound].split(separator: "\r\n")
-        let parts = (lines.first ?? "").split(separator: " ")
-        let fields = lines.dropFirst().map { line in
-            let colon = line.firstIndex(of: ":") ?? line.endIndex
-            let value = line[colon...].dropFirst()
-            return (name: line[..<colon].lowercased(), value: String(value.drop { $0 == " " }))
+        if head == nil { head = RequestHead(&received) }
+        guard let head else { return }
+        var body: [UInt8] = []
+        switch origin.script.upload {
+        case .read:
+            guard let whole = head.readBody(&received) else { return }
+            body = whole
+        case .late: received.clear()
+        case .ignored:
+            received.clear()
+            _ = context.channel.setOption(.autoRead, value: false)
         }
+        self.head = nil
         isAnswering = true
-        let target = parts.count > 1 ? String(parts[1]) : ""
-        let reply = origin.begin(String(lines.first ?? ""), target, fields)
-        context.write(wrapOutboundOut(ByteBuffer(string: reply.head)), promise: nil)
+        let reply = origin.begin(head, body)
+        context.write(wrapOutboundOut(reply.headBytes), promise: nil)
         for buffer in reply.body { context.write(wrapOutboundOut(buffer), promise: nil) }
         send(reply, from: reply.content?.range.lowerBound ?? 0, context)
     }
@@ -235,5 +272,59 @@ private final class Connection: ChannelInboundHandler {
         guard isAnswering else { return }
         isAnswering = false
         origin.activity.update { $0.open -= 1 }
+    }
+}
+
+/// The head of a request, and how to find its body's end.
+struct RequestHead: Sendable {
+    let line: String
+    let target: String
+    let fields: [(name: String, value: String)]
+
+    /// - Returns: `nil` if it is not all there; else it is taken from `received`.
+    init?(_ received: inout ByteBuffer) {
+        let text = String(buffer: received)
+        guard let end = text.firstRange(of: "\r\n\r\n") else { return nil }
+        received.moveReaderIndex(forwardBy: text[..<end.upperBound].utf8.count)
+        let lines = text[..<end.lowerBound].split(separator: "\r\n")
+        line = String(lines.first ?? "")
+        let parts = line.split(separator: " ")
+        target = parts.count > 1 ? String(parts[1]) : ""
+        fields = lines.dropFirst().map { line in
+            let colon = line.firstIndex(of: ":") ?? line.endIndex
+            let value = line[colon...].dropFirst()
+            return (name: line[..<colon].lowercased(), value: String(value.drop { $0 == " " }))
+        }
+    }
+
+    private func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }
+
+    /// - Returns: `nil` if it is not all there.
+    func readBody(_ received: inout ByteBuffer) -> [UInt8]? {
+        if field("transfer-encoding") == "chunked" { return readChunks(&received) }
+        return received.readBytes(length: field("content-length").flatMap { Int($0) } ?? 0)
+    }
+
+    private func readChunks(_ received: inout ByteBuffer) -> [UInt8]? {
+        var rest = received
+        var body: [UInt8] = []
+        while let end = rest.readableBytesView.firstIndex(of: 0x0A) {
+            let line = rest.readString(length: end - rest.readerIndex + 1) ?? ""
+            guard let size = Int(line.dropLast(1), radix: 16), let bytes = rest.readBytes(length: size),
+                rest.readBytes(length: 2) != nil
+            else { return nil }
+            body += bytes
+            guard size == 0 else { continue }
+            received = rest
+            return body
+        }
+        return nil
+    }
+}
+
+extension FaultyOrigin.Reply {
+    fileprivate var headBytes: ByteBuffer {
+        guard isLatin1 else { return ByteBuffer(string: head) }
+        return ByteBuffer(bytes: head.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) })
     }
 }

@@ -3,7 +3,7 @@ import SourcePlugins
 import Synchronization
 import Testing
 
-@Suite("HTTP: the contract of sources", .timeLimit(.minutes(3)))
+@Suite("HTTP: the contract of sources", .timeLimit(.minutes(5)))
 struct HTTPContractTests {
     @Test("with ranges and strong entity tags", arguments: ContractCheck.all)
     func strong(_ check: ContractCheck) async throws {

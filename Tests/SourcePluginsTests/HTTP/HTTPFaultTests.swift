@@ -20,7 +20,7 @@ private func check(_ fault: OriginFault, limit: Duration) async throws {
     }
 }
 
-@Suite("HTTP: faults of origins", .serialized, .timeLimit(.minutes(2)))
+@Suite("HTTP: faults of origins", .serialized, .timeLimit(.minutes(5)))
 struct HTTPFaultTests {
     @Test("all of it and a part of it are right or fail, and what comes after is right", arguments: OriginFault.loud)
     func fault(_ fault: OriginFault) async throws {
@@ -96,7 +96,7 @@ struct HTTPFaultTests {
     }
 }
 
-@Suite("HTTP: origins that fall silent", .timeLimit(.minutes(2)))
+@Suite("HTTP: origins that fall silent", .timeLimit(.minutes(5)))
 struct HTTPSilenceTests {
     /// The limit is reached in all of these, so it is short; and not too short for a busy machine.
     @Test("silence has a limit, and is no end", arguments: OriginFault.silent)

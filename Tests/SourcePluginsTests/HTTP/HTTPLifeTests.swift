@@ -4,7 +4,7 @@ import SourceContract
 import SourcePlugins
 import Testing
 
-@Suite("HTTP: requests and connections", .timeLimit(.minutes(1)))
+@Suite("HTTP: requests and connections", .timeLimit(.minutes(5)))
 struct HTTPLifeTests {
     @Test("a request has nothing in it but what the source needs")
     func request() async throws {
@@ -12,9 +12,50 @@ struct HTTPLifeTests {
             _ = try await http.open("a b/ü.mkv")
             let request = try #require(http.origin.requests.first)
             #expect(request.line == "GET /a%20b/%C3%BC.mkv HTTP/1.1")
-            let fields = ["accept", "accept-encoding", "host", "range", "user-agent"]
+            let fields = ["accept", "accept-encoding", "host", "range", "user-agent", "via"]
             #expect(request.fields.map(\.name).sorted() == fields)
             #expect(request.field("accept-encoding") == "identity")
+        }
+    }
+
+    @Test("a path is sent byte for byte, text or not", arguments: ["a%E4b.mkv", "%FF/x", "a%25.mkv", "a%5B1%5D.mkv"])
+    func bytes(_ path: String) async throws {
+        try await withHTTP(.sound) { http async throws in
+            _ = try await http.source.open(MediaPath(percentEncoded: path.utf8))
+            #expect(http.origin.requests.map(\.target) == ["/\(path)"])
+        }
+    }
+
+    @Test("the way of a request and its trace go with what is asked for it")
+    func trace() async throws {
+        try await withHTTP(.sound) { http async throws in
+            let trace = RequestTrace(["Via": "1.1 a", "Traceparent": "00-1-2-01", "X-Forwarded-For": "10.0.0.1"])
+            try await RequestTrace.$current.withValue(trace) {
+                _ = try await outcome(http, "object.mkv", 0..<10)
+            }
+            #expect(
+                http.origin.requests.map { $0.field("via") } == [
+                    "1.1 a, 1.1 gateway-under-test", "1.1 a, 1.1 gateway-under-test",
+                ]
+            )
+            #expect(http.origin.requests.allSatisfy { $0.field("traceparent") == "00-1-2-01" })
+            #expect(http.origin.requests.allSatisfy { $0.field("x-forwarded-for") == nil })
+        }
+    }
+
+    @Test("what is asked for by a request that has been here before is a loop")
+    func loop() async throws {
+        try await withHTTP(.sound) { http async throws in
+            let object = try await http.open("object.mkv")
+            let trace = RequestTrace(["Via": "1.1 a, 1.1 gateway-under-test"])
+            try await RequestTrace.$current.withValue(trace) {
+                for _ in 0..<2 {
+                    let error = try await sourceError { _ = try await http.open("object.mkv") }
+                    #expect(error?.cause is RequestLoop)
+                    #expect(try await sourceError { _ = try await object.read(0..<10) }?.cause is RequestLoop)
+                }
+            }
+            #expect(http.origin.requests.count == 1)
         }
     }
 
@@ -159,6 +200,68 @@ struct HTTPLifeTests {
         }
     }
 
+    @Test("a secret that was replaced is used when the origin refuses the old one, and after a while anyway")
+    func rotation() async throws {
+        let clock = SettableClock()
+        try await withTemporaryDirectory { directory async throws in
+            try directory.writeText("secret", "old")
+            let accepted = Observed("old")
+            try await withHTTP(
+                OriginScript { request in
+                    request.field("authorization") == accepted.value
+                        ? OriginObject().reply(request) : .status("401 Unauthorized")
+                },
+                HTTPSetup(
+                    now: { clock.now },
+                    settings: { settings, _ in
+                        settings.headers = [OriginHeader("Authorization", .file(directory.path("secret")))]
+                    }
+                )
+            ) { http async throws in
+                #expect(try await openingCode(http, "object.mkv") == nil)
+                accepted.update { $0 = "new" }
+                try directory.replaceText("secret", "new")
+                // So soon it is not read again.
+                #expect(try await openingCode(http, "object.mkv") == .forbidden)
+                clock.advance(by: .seconds(1))
+                #expect(try await openingCode(http, "object.mkv") == nil)
+                // In the middle of being written.
+                try directory.replaceText("secret", "")
+                clock.advance(by: .seconds(10))
+                #expect(try await openingCode(http, "object.mkv") == nil)
+                clock.advance(by: .seconds(60))
+                #expect(try await openingCode(http, "object.mkv") == .unavailable)
+                try directory.replaceText("secret", "newest")
+                _ = try await openingCode(http, "object.mkv")
+                #expect(http.origin.requests.last?.field("authorization") == "newest")
+            }
+        }
+    }
+
+    @Test("a forwarded request that changes something is not made twice for a secret's sake")
+    func rotationOnce() async throws {
+        let clock = SettableClock()
+        try await withTemporaryDirectory { directory async throws in
+            try directory.writeText("secret", "old")
+            try await withHTTP(
+                OriginScript { _ in .status("401 Unauthorized") },
+                HTTPSetup(
+                    now: { clock.now },
+                    settings: { settings, _ in
+                        settings.headers = [OriginHeader("Authorization", .file(directory.path("secret")))]
+                    }
+                )
+            ) { http async throws in
+                #expect(try await http.forward("POST").head.status == 401)
+                try directory.replaceText("secret", "new")
+                clock.advance(by: .seconds(1))
+                #expect(try await http.forward("POST").head.status == 401)
+                #expect(try await http.forward("GET").head.status == 401)
+                #expect(http.origin.requests.map { $0.field("authorization") } == ["old", "old", "new"])
+            }
+        }
+    }
+
     @Test("without its secret nothing is asked", arguments: [nil, "", "a\nb", "é"] as [String?])
     func missingSecret(_ text: String?) async throws {
         try await withTemporaryDirectory { directory async throws in
@@ -171,6 +274,22 @@ struct HTTPLifeTests {
             ) { http async throws in
                 #expect(try await openingCode(http, "object.mkv") == .unavailable)
                 #expect(http.origin.requests.isEmpty)
+            }
+        }
+    }
+
+    @Test("a place that needs no secret is asked while that of the first is missing")
+    func missingSecretElsewhere() async throws {
+        try await FaultyOrigin.with(.sound) { mirror async throws in
+            try await withHTTP(
+                .sound,
+                HTTPSetup(settings: { settings, _ in
+                    settings.headers = [OriginHeader("Authorization", .file("/nowhere/secret"))]
+                    settings.fallbacks = [try baseURL(of: mirror)]
+                })
+            ) { http async throws in
+                #expect(try await openingCode(http, "object.mkv") == nil)
+                #expect(http.origin.requests.isEmpty && mirror.requests.count == 1)
             }
         }
     }
@@ -204,6 +323,11 @@ struct HTTPLifeTests {
 }
 
 extension TemporaryDirectory {
+    fileprivate func replaceText(_ name: String, _ text: String) throws {
+        try writeText("new", text)
+        try rename("new", to: name)
+    }
+
     /// Makes a file that holds `text`.
     fileprivate func writeText(_ name: String, _ text: String) throws {
         let file = open(path(name), O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)

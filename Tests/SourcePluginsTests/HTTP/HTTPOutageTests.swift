@@ -3,7 +3,7 @@ import SourceContract
 import SourcePlugins
 import Testing
 
-@Suite("HTTP: origins that are down", .timeLimit(.minutes(1)))
+@Suite("HTTP: origins that are down", .timeLimit(.minutes(5)))
 struct HTTPOutageTests {
     @Test("an origin that keeps failing is left alone, and one request finds out that it is back")
     func breaker() async throws {
@@ -16,7 +16,7 @@ struct HTTPOutageTests {
                 settings: { settings, _ in (settings.retries, settings.breakerFailures) = (0, 3) }
             )
         ) { http async throws in
-            for _ in 0..<10 { #expect(try await openingCode(http, "object.mkv") == .unavailable) }
+            for path in 0..<10 { #expect(try await openingCode(http, "\(path).mkv") == .unavailable) }
             #expect(http.origin.requests.count == 3)
             isUp.set()
             #expect(try await openingCode(http, "object.mkv") == .unavailable)
@@ -82,8 +82,9 @@ struct HTTPOutageTests {
 
     @Test("an origin that cannot be reached is told at once")
     func unreachable() async throws {
-        try await withHTTP(.sound) { http async throws in
-            try await http.origin.stop()
+        let dead = try DeadPort()
+        try await withHTTP(.sound, HTTPSetup(settings: { settings, _ in settings.baseURL = try dead.url })) {
+            http async throws in
             #expect(try await openingCode(http, "object.mkv") == .unavailable)
         }
     }
@@ -102,8 +103,8 @@ struct HTTPOutageTests {
                 }
             }
         ) { first async throws in
-            let firstURL = try baseURL(of: first)
-            if state == "dead" { try await first.stop() }
+            let dead = try DeadPort()
+            let firstURL = state == "dead" ? try dead.url : try baseURL(of: first)
             try await withHTTP(
                 .sound,
                 HTTPSetup(settings: { settings, origin in
@@ -191,6 +192,98 @@ struct HTTPOutageTests {
         ) { http async throws in
             #expect(try await openingCode(http, "object.mkv") == .timedOut)
             door.signal()
+        }
+    }
+
+    /// A source at a name, whose addresses `lookUp` says.
+    private func withName(
+        _ clock: SettableClock,
+        _ lookUp: @escaping @Sendable (String) throws -> [IPAddress],
+        _ body: (HTTPUnderTest) async throws -> Void
+    ) async throws {
+        try await withHTTP(
+            .sound,
+            HTTPSetup(
+                lookUp: lookUp,
+                now: { clock.now },
+                settings: { settings, origin in
+                    guard let url = OriginURL(base: "http://media.example:\(origin.port)/") else { throw UnusableURL() }
+                    settings.baseURL = url
+                    settings.connectTimeout = .seconds(5)
+                    settings.breakerFailures = 2
+                }
+            ),
+            body
+        )
+    }
+
+    private static let home = [IPAddress("127.0.0.1")].compactMap(\.self)
+
+    @Test("a name server that is silent is a way of being down, once for all who wait for it together")
+    func silentResolverCounts() async throws {
+        let clock = SettableClock()
+        let door = DispatchSemaphore(value: 0)
+        let lookUp: @Sendable (String) throws -> [IPAddress] = { _ in
+            door.wait()
+            return Self.home
+        }
+        try await withName(clock, lookUp) { http async throws in
+            try await withThrowingTaskGroup(of: SourceError?.self) { group in
+                for number in 0..<4 { group.addTask { try await sourceError { _ = try await http.open("\(number)") } } }
+                for try await error in group { #expect(error?.code == .timedOut) }
+            }
+            #expect(try await openingCode(http, "object.mkv") == .timedOut)
+            #expect(try await openingCode(http, "object.mkv") == .unavailable)
+            door.signal()
+            // The answer is kept, though nobody waited for it.
+            clock.advance(by: .seconds(2))
+            while try await openingCode(http, "object.mkv") != nil { clock.advance(by: .seconds(2)) }
+        }
+    }
+
+    @Test("addresses from before are used while the name server is silent or fails, and not for ever")
+    func oldAddresses() async throws {
+        let clock = SettableClock()
+        let door = DispatchSemaphore(value: 0)
+        let answers = Observed<[[IPAddress]?]>([Self.home, nil])
+        let lookUp: @Sendable (String) throws -> [IPAddress] = { _ in
+            let answer: [IPAddress]?? = answers.update { $0.isEmpty ? .none : .some($0.removeFirst()) }
+            switch answer {
+            case .none:
+                door.wait()
+                return Self.home
+            case .some(let addresses):
+                guard let addresses else { throw SourceError(.timedOut, "no answer") }
+                return addresses
+            }
+        }
+        try await withName(clock, lookUp) { http async throws in
+            #expect(try await openingCode(http, "object.mkv") == nil)
+            clock.advance(by: .seconds(31))
+            #expect(try await openingCode(http, "object.mkv") == nil)
+            #expect(answers.value.isEmpty)
+            clock.advance(by: .seconds(6))
+            for _ in 0..<3 { #expect(try await openingCode(http, "object.mkv") == nil) }
+            clock.advance(by: .seconds(3600))
+            #expect(try await openingCode(http, "object.mkv") == .timedOut)
+            door.signal()
+        }
+    }
+
+    @Test("a name that is no more has no addresses from before")
+    func goneName() async throws {
+        let clock = SettableClock()
+        let isGone = ChangeFlag()
+        let lookUp: @Sendable (String) throws -> [IPAddress] = { _ in
+            if isGone.value { throw SourceError(.unavailable, "no such name") }
+            return Self.home
+        }
+        try await withName(clock, lookUp) { http async throws in
+            #expect(try await openingCode(http, "object.mkv") == nil)
+            isGone.set()
+            #expect(try await openingCode(http, "object.mkv") == nil)
+            clock.advance(by: .seconds(31))
+            #expect(try await openingCode(http, "object.mkv") == .unavailable)
         }
     }
 }

@@ -2,7 +2,7 @@ import SourceContract
 import SourcePlugins
 import Testing
 
-@Suite("HTTP: redirects", .timeLimit(.minutes(1)))
+@Suite("HTTP: redirects", .timeLimit(.minutes(5)))
 struct HTTPRedirectTests {
     /// What opening comes to when the origin answers `/start` with a redirect to `location`, and everything else well.
     private func code(

@@ -3,7 +3,7 @@ import SourceContract
 import SourcePlugins
 import Testing
 
-@Suite("HTTP: configuration", .timeLimit(.minutes(1)))
+@Suite("HTTP: configuration", .timeLimit(.minutes(5)))
 struct HTTPSettingsTests {
     /// What `options` are read as, and what is reported of them.
     private func read(_ options: String) throws -> (settings: HTTPSettings?, report: String) {
@@ -25,6 +25,7 @@ struct HTTPSettingsTests {
         #expect(read.baseURL.description == "https://origin.example/vod/")
         #expect(read.firstByteTimeout == .seconds(15))
         #expect(read.headers.isEmpty && read.fallbacks.isEmpty && !read.allowsPrivateAddresses)
+        #expect(read.caching.setCookie == .store && !read.forwardsHost)
     }
 
     @Test("every option is read")
@@ -43,6 +44,8 @@ struct HTTPSettingsTests {
                 fallbacks = ["http://mirror.example", "http://10.0.0.1:8080/vod/"]
                 breaker_failures = 7
                 breaker_pause = "8s"
+                set_cookie = "refuse"
+                forward_host = true
                 """
         )
         let read = try #require(settings)
@@ -58,6 +61,7 @@ struct HTTPSettingsTests {
         #expect([read.connections, read.retries, read.redirects, read.breakerFailures] == [4, 5, 6, 7])
         #expect(read.fallbacks.map(\.description) == ["http://mirror.example/", "http://10.0.0.1:8080/vod/"])
         #expect(read.breakerPause == .seconds(8))
+        #expect(read.caching.setCookie == .refuse && read.forwardsHost)
     }
 
     @Test(
@@ -69,13 +73,10 @@ struct HTTPSettingsTests {
                 "without user name"
             ),
             ("base_url = \"http://a.example/?q\"", "4:12: error: sources.origin.options.base_url", "query"),
-            ("base_url = 7", "4:12: error: sources.origin.options.base_url", "a string"),
+            ("base_url = 7", "4:12: error: sources.origin.options.base_url", "a URL"),
             ("retries = 1", "sources.origin.options.base_url: missing", "a string"),
-            (
-                base + "profile = \"proxy\"", "5:11: error: sources.origin.options.profile",
-                "not available in this version"
-            ),
             (base + "profile = \"other\"", "5:11: error: sources.origin.options.profile", "media"),
+            (base + "set_cookie = \"drop\"", "5:14: error: sources.origin.options.set_cookie", "omit"),
             (base + "retries = 11", "5:11: error: sources.origin.options.retries", "0 to 10"),
             (base + "idle_timeout = \"0s\"", "5:16: error: sources.origin.options.idle_timeout", "1ms"),
             (base + "fallbacks = [\"a\"]", "5:14: error: sources.origin.options.fallbacks[0]", "http or https"),
@@ -94,6 +95,27 @@ struct HTTPSettingsTests {
         #expect(report.contains(place), "\(report)")
         #expect(report.contains(expected), "\(report)")
         #expect(report.hasSuffix("1 error\n"), "\(report)")
+    }
+
+    @Test(
+        "a URL with a password is refused without showing it, on whatever line of it the fault is",
+        arguments: [
+            "base_url = \"http://u:hush@a.example/\"",
+            base + "fallbacks = [\"http://u:hush@a.example/\"]",
+            base + "fallbacks = [\"ftp://a.example/\", \"http://u:hush@a.example/\"]",
+        ]
+    )
+    func password(_ options: String) throws {
+        let report = try read(options).report
+        #expect(report.contains("without user name"), "\(report)")
+        #expect(!report.contains("hush"), "\(report)")
+        #expect(report.hasSuffix("1 error\n"), "\(report)")
+    }
+
+    @Test("certificates are in a file beside the configuration, and an empty path is none")
+    func authorities() throws {
+        #expect(try read(Self.base + "ca_file = \"ca.pem\"").settings?.authorities == "/etc/gateway/ca.pem")
+        #expect(try read(Self.base + "ca_file = \"\"").settings?.authorities == nil)
     }
 
     @Test("a header that cannot be sent is reported without its value")

@@ -11,6 +11,17 @@ struct HTTPUnderTest: Sendable {
         try await source.open(MediaPath(path))
     }
 
+    func forward(
+        _ method: String = "GET",
+        _ target: String = "object",
+        _ fields: HeaderFields = [:],
+        body: (any ForwardedBody)? = nil,
+        for client: ForwardedClient = ForwardedClient(address: "192.0.2.7", host: "gateway.example")
+    ) async throws -> ForwardedResponse {
+        let request = ForwardedRequest(method: method, target: target, fields: fields, body: body)
+        return try await source.forward(request, for: client)
+    }
+
     /// The ranges that the origin was asked for; `nil` for all of the object.
     var ranges: [ClosedRange<Int64>?] { origin.requests.map(\.range) }
 }
@@ -44,6 +55,7 @@ struct HTTPSetup: Sendable {
     var lookUp: (@Sendable (String) throws -> [IPAddress])?
     var now: @Sendable () -> ContinuousClock.Instant = { .now }
     var policy: @Sendable (inout HTTPPolicy) -> Void = { _ in }
+    var node = "gateway-under-test"
     var settings: Change = { _, _ in }
 }
 
@@ -63,6 +75,7 @@ func withHTTP<Value>(
                 settings,
                 policy: policy,
                 context: context.source,
+                node: setup.node,
                 lookUp: setup.lookUp,
                 now: setup.now
             )
@@ -124,6 +137,23 @@ func outcome(
         return .whole
     } catch let error as SourceError {
         return offset == start ? .failed(error.code) : .cut(error.code, after: offset - start)
+    }
+}
+
+/// All bytes of a body as text.
+func text(_ response: ForwardedResponse) async throws -> String {
+    var text = ""
+    while let part = try await response.next() { text += String(buffer: part) }
+    return text
+}
+
+/// The ``SourceError`` that `body` throws; `nil` if it does not throw.
+func sourceError(_ body: () async throws -> Void) async throws -> SourceError? {
+    do {
+        try await body()
+        return nil
+    } catch let error as SourceError {
+        return error
     }
 }
 

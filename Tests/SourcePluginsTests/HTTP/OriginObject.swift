@@ -72,6 +72,19 @@ extension FaultyOrigin.Reply {
         return FaultyOrigin.Reply(head: "HTTP/1.1 \(status)\r\n\(lines)Content-Length: 0\r\n\r\n")
     }
 
+    /// A short answer.
+    static func text(
+        _ text: String,
+        _ status: String = "200 OK",
+        _ fields: [(String, String)] = []
+    ) -> FaultyOrigin.Reply {
+        let lines = fields.map { "\($0.0): \($0.1)\r\n" }.joined()
+        return FaultyOrigin.Reply(
+            head: "HTTP/1.1 \(status)\r\n\(lines)Content-Length: \(text.utf8.count)\r\n\r\n",
+            body: [ByteBuffer(string: text)]
+        )
+    }
+
     static func redirect(_ location: String, _ status: String = "302 Found") -> FaultyOrigin.Reply {
         .status(status, [("Location", location)])
     }

@@ -29,7 +29,7 @@ struct RedirectTrailTests {
         try trail.follow("http://a.example/z")
         #expect(!trail.isAtHome)
         trail = RedirectTrail(from: try #require(OriginURL("http://a.example/x")), limit: 5)
-        try trail.follow("http://a.example:81/x")
+        try trail.follow("http://a.example:8081/x")
         #expect(!trail.isAtHome)
     }
 
@@ -38,6 +38,7 @@ struct RedirectTrailTests {
         arguments: [
             ("http://a.example/x/y", .forbidden), ("http://b.example/", .forbidden), ("y", .unavailable),
             ("https://a.example/x/y", .unavailable), ("#f", .unavailable), ("ftp://a.example/", .unavailable),
+            ("https://a.example:22/", .forbidden), ("https://a.example:6000/", .forbidden),
             ("https://u@a.example/", .unavailable), ("https://127.1/", .unavailable),
         ] as [(String, SourceError.Code)]
     )

@@ -1,6 +1,6 @@
 /// What an operator decides where the protocol leaves it open. The initial values are what RFC 9111 gives a shared cache.
 package struct CachingPolicy: Sendable, Hashable {
-    package enum SetCookie: Sendable, Hashable {
+    package enum SetCookie: String, Sendable, CaseIterable {
         /// Stored and sent like other fields: an origin that does not want that says so.
         case store
         /// The response is stored without it.

@@ -1,11 +1,14 @@
-/// An entity tag (RFC 9110 §8.8.3) of an origin or a client.
+/// An entity tag (RFC 9110 §8.8.3) of an origin or a client, of which every byte is known.
 package struct ETag: Sendable, Hashable, CustomStringConvertible {
     package let isWeak: Bool
     package let opaque: String
 
-    /// - Returns: `nil` unless `text` is an entity tag and nothing else.
+    /// - Returns: `nil` unless `text` is an entity tag and nothing else. One with U+FFFD is none: it stands for bytes that
+    ///   may be others each time.
     package init?(_ text: String) {
-        guard let (tag, rest) = Self.prefix(of: text[...]), rest.isEmpty else { return nil }
+        guard let (tag, rest) = Self.prefix(of: text[...]), rest.isEmpty, !FieldSyntax.isRepaired(text) else {
+            return nil
+        }
         self = tag
     }
 
@@ -14,9 +17,13 @@ package struct ETag: Sendable, Hashable, CustomStringConvertible {
         self.opaque = String(opaque)
     }
 
+    package static func == (left: ETag, right: ETag) -> Bool {
+        left.isWeak == right.isWeak && left.matchesWeakly(right)
+    }
+
     /// RFC 9110 §8.8.3.2.
-    package func matchesStrongly(_ other: ETag) -> Bool { !isWeak && !other.isWeak && opaque == other.opaque }
-    package func matchesWeakly(_ other: ETag) -> Bool { opaque == other.opaque }
+    package func matchesStrongly(_ other: ETag) -> Bool { !isWeak && !other.isWeak && matchesWeakly(other) }
+    package func matchesWeakly(_ other: ETag) -> Bool { FieldSyntax.isSame(opaque, other.opaque) }
 
     /// As it stands in a field.
     package var description: String { (isWeak ? "W/\"" : "\"") + opaque + "\"" }
@@ -62,7 +69,8 @@ package enum ETagCondition: Sendable, Hashable {
         while !rest.isEmpty {
             if let (tag, remainder) = ETag.prefix(of: rest) {
                 let next = FieldSyntax.trimmed(remainder)
-                if next.isEmpty || next.utf8.first == FieldSyntax.comma { tags.append(tag) }
+                let isLast = next.isEmpty || next.utf8.first == FieldSyntax.comma
+                if isLast, !FieldSyntax.isRepaired(tag.opaque) { tags.append(tag) }
                 rest = remainder
             }
             let comma = rest.utf8.firstIndex(of: FieldSyntax.comma)

@@ -23,6 +23,16 @@ enum FieldSyntax {
         left.utf8.elementsEqual(right.utf8) { lowercased($0) == lowercased($1) }
     }
 
+    /// Whether two values have the same bytes. Strings are equal to Swift when they only look the same: a letter with its
+    /// accent, in one or in two.
+    static func isSame(_ left: String, _ right: String) -> Bool {
+        left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)
+    }
+
+    /// Whether the text may be another than what was sent: bytes that are no UTF-8 are U+FFFD by the time that they are
+    /// here, whatever they were.
+    static func isRepaired(_ text: String) -> Bool { text.unicodeScalars.contains("\u{FFFD}") }
+
     static func trimmed(_ text: Substring) -> Substring {
         let bytes = text.utf8
         guard let start = bytes.firstIndex(where: { !isBlank($0) }), let last = bytes.lastIndex(where: { !isBlank($0) })

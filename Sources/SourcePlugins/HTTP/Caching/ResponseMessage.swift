@@ -23,4 +23,7 @@ package struct ResponseMessage: Sendable, Hashable {
     }
 
     package var eTag: ETag? { fields.first("etag").flatMap { ETag($0) } }
+
+    /// Whether there is an entity tag that is not known to the byte.
+    var hasRepairedTag: Bool { fields.values("etag").contains(where: FieldSyntax.isRepaired) }
 }

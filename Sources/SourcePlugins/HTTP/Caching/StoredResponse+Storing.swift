@@ -6,7 +6,8 @@ package enum StoreDecision: Sendable, Hashable {
 
 /// Why a response is not stored, or not any longer.
 package enum StoreRefusal: String, Sendable, CaseIterable {
-    /// The request has a method or a body that no later request can be compared with.
+    /// The request has a method or a body that no later request can be compared with, or a field of that kind that the
+    /// response's `Vary` names.
     case method
     /// The request asks for it.
     case requestNoStore = "request_no_store"
@@ -37,18 +38,21 @@ extension StoredResponse {
     ) -> StoreDecision {
         let terms = StoringTerms(response, policy: policy)
         if let refusal = terms.refusal(of: response, to: request) { return .refuse(refusal) }
-        guard let stored = StoredResponse(response, to: request, terms: terms) else { return .refuse(.varyAny) }
+        guard VariantKey.names(in: response.fields) != nil else { return .refuse(.varyAny) }
+        guard let variant = VariantKey(response: response.fields, request: request.fields, policy: policy) else {
+            return .refuse(.method)
+        }
+        let stored = StoredResponse(response, for: variant, terms: terms)
         return stored.hasUse(terms.freshness, policy: policy) ? .store(stored) : .refuse(.noUse)
     }
 
-    /// - Returns: `nil` if the response can be selected by no other request.
-    init?(_ response: ResponseMessage, to request: RequestMessage, terms: StoringTerms) {
-        guard
-            let variant = VariantKey(response: response.fields, request: request.fields, policy: terms.policy)
-        else { return nil }
+    /// - Parameter variant: the requests that the response answers.
+    init(_ response: ResponseMessage, for variant: VariantKey, terms: StoringTerms) {
         var fields = response.fields.endToEnd
         fields.remove(terms.directives.withheldFields)
-        fields.remove("age")
+        // A whole body is no range, and a tag that may stand for several is none.
+        fields.remove(["age", "content-range"])
+        if response.hasRepairedTag { fields.remove("etag") }
         if fields.first("date").flatMap({ HeaderDate.parse($0, now: response.responseTime) }) == nil {
             fields.set("Date", HeaderDate.format(seconds: response.date))
         }

@@ -30,12 +30,23 @@ extension StoredResponse {
         message.fields.remove("date")
         message.fields.replace(with: updatingFields(of: update.fields))
         let terms = StoringTerms(message, policy: policy)
-        guard var response = StoredResponse(message, to: request, terms: terms) else {
-            return FreshenedResponse(response: merged(message, terms), effect: .remove(.varyAny))
+        guard let variant = updatedVariant(message, request, policy) else {
+            let response = StoredResponse(message, for: self.variant, terms: terms)
+            return FreshenedResponse(response: response, effect: .remove(.varyAny))
         }
-        // The request that asked may be for another variant than the one that is stored.
-        if response.variant.selectors.map(\.name) == variant.selectors.map(\.name) { response.variant = variant }
+        let response = StoredResponse(message, for: variant, terms: terms)
         return FreshenedResponse(response: response, effect: effect(of: message, to: request, terms))
+    }
+
+    /// The requests that this answers with the fields of `message`. The one that asked may be for another variant, unless
+    /// there is another `Vary` now.
+    private func updatedVariant(
+        _ message: ResponseMessage,
+        _ request: RequestMessage,
+        _ policy: CachingPolicy
+    ) -> VariantKey? {
+        if VariantKey.names(in: message.fields) == variant.selectors.map(\.name) { return variant }
+        return VariantKey(response: message.fields, request: request.fields, policy: policy)
     }
 
     private func effect(
@@ -53,19 +64,13 @@ extension StoredResponse {
         }
     }
 
-    private func merged(_ message: ResponseMessage, _ terms: StoringTerms) -> StoredResponse {
-        var result = self
-        result.fields = message.fields
-        result.fields.remove("age")
-        result.freshness = terms.freshness
-        return result
-    }
-
-    /// The fields of an update that replace stored ones: not those that the stored body depends on.
+    /// The fields of an update that replace stored ones: not those that the stored body depends on, nor what is for the
+    /// client alone that caused it.
     private func updatingFields(of update: HeaderFields) -> HeaderFields {
         update.endToEnd.filtered { name in
             switch name {
             case "content-length", "content-encoding", "content-range": false
+            case "set-cookie", "set-cookie2": false
             // It matched, perhaps weakly: what is stored may say more.
             case "etag": !fields.contains("etag")
             default: true
@@ -94,7 +99,7 @@ extension StoredResponse {
         policy: CachingPolicy
     ) -> HeadOutcome {
         switch head.status {
-        case 200 where status == 200 && describesThis(head.fields):
+        case 200 where status == 200 && describesThis(head):
             .update(freshened(by: head, request: request, policy: policy))
         case 200, 404, 410:
             .invalidate
@@ -103,9 +108,11 @@ extension StoredResponse {
         }
     }
 
-    private func describesThis(_ head: HeaderFields) -> Bool {
-        ["etag", "last-modified", "content-length"].allSatisfy { name in
-            head.first(name).map { $0 == fields.first(name) } ?? true
+    private func describesThis(_ head: ResponseMessage) -> Bool {
+        guard !head.hasRepairedTag else { return false }
+        return ["etag", "last-modified", "content-length"].allSatisfy { name in
+            guard let value = head.fields.first(name) else { return true }
+            return fields.first(name).map { FieldSyntax.isSame($0, value) } ?? false
         }
     }
 }

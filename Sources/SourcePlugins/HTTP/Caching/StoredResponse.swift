@@ -55,15 +55,15 @@ package struct StoredResponse: Sendable, Hashable {
         policy: CachingPolicy
     ) -> Int? {
         guard request.method == "GET" || request.method == "HEAD", !request.hasContent else { return nil }
-        let matching = stored.indices.filter { stored[$0].variant.matches(request.fields, policy: policy) }
-        return latest(of: matching, in: stored)
+        var fields = SelectingFields(request.fields, policy: policy)
+        return latest(of: stored.indices.filter { stored[$0].variant.matches(&fields) }, in: stored)
     }
 
     /// - Parameter indices: some of those of `stored`.
     static func latest(of indices: [Int], in stored: [StoredResponse]) -> Int? {
-        indices.max { left, right in
-            let (left, right) = (stored[left], stored[right])
-            return (left.date, left.freshness.responseTime) < (right.date, right.freshness.responseTime)
-        }
+        guard indices.count > 1 else { return indices.first }
+        // A date is text that has to be read.
+        let times = indices.map { (index: $0, time: (stored[$0].date, stored[$0].freshness.responseTime)) }
+        return times.max { $0.time < $1.time }?.index
     }
 }

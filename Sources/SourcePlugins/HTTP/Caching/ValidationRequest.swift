@@ -44,9 +44,10 @@ package struct ValidationRequest: Sendable, Hashable {
 
     /// The stored responses with tags, each tag once, `first` first, the latest next.
     private static func tagged(_ stored: [StoredResponse], first: Int?) -> [(index: Int, tag: ETag)] {
+        let dates = stored.map(\.date)
         let order = stored.indices.sorted { left, right in
             if left == first || right == first { return left == first && right != first }
-            return stored[left].date > stored[right].date
+            return dates[left] > dates[right]
         }
         var seen: Set<ETag> = []
         var result: [(index: Int, tag: ETag)] = []
@@ -72,6 +73,8 @@ extension ValidationRequest {
     ///
     /// - Parameter stored: those that the request was made with.
     package func outcome(of response: ResponseMessage, stored: [StoredResponse]) -> Outcome {
+        // It is about a response that cannot be told from others.
+        if response.hasRepairedTag { return isClientsOwn && isConditional ? .passOn : .repeatUnconditionally }
         if let tag = response.eTag {
             if !tag.isWeak {
                 let matching = stored.indices.filter { stored[$0].eTag?.matchesStrongly(tag) ?? false }

@@ -54,6 +54,7 @@ struct StoringTests {
             ("GET", [:], 200, ["Cache-Control": "max-age=5, no-store"], .noStore),
             ("GET", [:], 200, ["Cache-Control": "max-age=5, private"], .isPrivate),
             ("GET", ["Authorization": "x"], 200, ["Cache-Control": "max-age=5"], .authorization),
+            ("GET", ["Cookie": "id=\u{FFFD}"], 200, ["Cache-Control": "max-age=5", "Vary": "Cookie"], .method),
             ("GET", [:], 200, ["Cache-Control": "max-age=5", "Vary": "*"], .varyAny),
             ("GET", [:], 200, [:], .noUse),
             ("GET", [:], 200, ["Cache-Control": "public"], .noUse),
@@ -98,6 +99,7 @@ struct StoringTests {
             "Cache-Control": "max-age=5, private=\"a\", no-cache=\"Set-Cookie\"", "A": "1", "Set-Cookie": "2",
             "Age": "1",
             "Connection": "Close, X-Hop, Cache-Control", "X-Hop": "3", "B": "4", "Proxy-Authenticate": "5",
+            "Content-Range": "bytes 0-1/2",
         ])
         #expect(stored.fields.lines.map(\.name) == ["Cache-Control", "B", "Date"])
         #expect(stored.fields.first("date") == Self.date)

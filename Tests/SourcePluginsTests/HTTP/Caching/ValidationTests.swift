@@ -175,6 +175,30 @@ struct ValidationTests {
         #expect(response.status == 200)
     }
 
+    @Test("a cookie of a 304 or of HEAD is for whoever asked", arguments: [nil, "c=stored"])
+    func cookies(cookie: String?) throws {
+        let fields: HeaderFields = cookie.map { ["ETag": "\"a\"", "Set-Cookie": $0] } ?? ["ETag": "\"a\""]
+        let stored = try Self.variants([fields])[0]
+        let update: HeaderFields = ["ETag": "\"a\"", "Set-Cookie": "c=other", "Set-Cookie2": "c=other", "New": "1"]
+        func check(_ fresh: FreshenedResponse) {
+            #expect(fresh.effect == .replace)
+            #expect(fresh.response.fields.first("new") == "1")
+            #expect(fresh.response.fields.values("set-cookie") == [cookie].compactMap { $0 })
+            #expect(!fresh.response.fields.contains("set-cookie2"))
+        }
+        check(stored.freshened(by: Self.message(304, update), request: try Self.request(), policy: CachingPolicy()))
+        let outcome = stored.outcome(
+            ofHead: Self.message(200, update),
+            request: try Self.request([:], "HEAD"),
+            policy: CachingPolicy()
+        )
+        guard case .update(let fresh) = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        check(fresh)
+    }
+
     @Test("another Vary in a 304 makes another key, by the request that it answers")
     func otherVary() throws {
         let stored = try Self.variants([["ETag": "\"a\""]])[0]
@@ -253,7 +277,7 @@ struct ValidationTests {
         #expect(try selected("1") == 0)
     }
 
-    @Test("different keys have different texts")
+    @Test("different keys have different texts and digests")
     func keyTexts() {
         let keys: [VariantKey] = [
             VariantKey(selectors: []), VariantKey(selectors: [.init(name: "a", value: nil)]),
@@ -263,5 +287,8 @@ struct ValidationTests {
             VariantKey(selectors: [.init(name: "a", value: "1;b=1:2")]),
         ]
         #expect(Set(keys.map(\.text)).count == keys.count)
+        #expect(Set(keys.map(\.digest)).count == keys.count)
+        let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        #expect(VariantKey(selectors: []).digest == digest)
     }
 }

@@ -1,0 +1,64 @@
+/// The objects that have attributes, and the memory they take together.
+///
+/// Any client can have the cache know more of them, by asking for one address more; each takes the same memory however
+/// short its body is. So there is a limit to it, and an eviction policy decides which of them leave.
+struct AttributedObjects {
+    /// Each object stands in it for one chunk, its first.
+    private var policy: any EvictionPolicy
+    private var entries: [UInt64: (object: CachedObject, bytes: Int)] = [:]
+    private(set) var bytes = 0
+    private let limit: Int
+
+    /// - Parameter limit: of the memory, in bytes.
+    init(limit: Int, policy: CachePolicy) {
+        self.limit = limit
+        self.policy = policy.makePolicy(capacity: max(limit / 2048, 1))
+    }
+
+    /// Takes in an object that is used by a request, or changes what it is counted for.
+    mutating func insert(_ object: CachedObject) {
+        take(in: object)
+        policy.insert(object.firstChunk)
+    }
+
+    /// Takes in an object that was there at the start.
+    mutating func restore(_ object: CachedObject) {
+        take(in: object)
+        policy.restore(object.firstChunk)
+    }
+
+    private mutating func take(in object: CachedObject) {
+        let known = entries.updateValue((object, object.footprint), forKey: object.number)
+        bytes += object.footprint - (known?.bytes ?? 0)
+    }
+
+    /// Notes that an object was looked up.
+    mutating func touch(_ object: CachedObject) { policy.touch(object.firstChunk) }
+
+    /// Forgets an object, if it is one of these.
+    mutating func remove(_ object: CachedObject) {
+        guard let known = entries.removeValue(forKey: object.number) else { return }
+        bytes -= known.bytes
+        policy.remove(object.firstChunk)
+    }
+
+    /// Chooses an object to leave and forgets it. `nil` if there is room for `bytes` more, or nothing left to evict.
+    mutating func evict(for bytes: Int) -> CachedObject? {
+        while self.bytes + bytes > limit, let chunk = policy.evict() {
+            guard let known = entries.removeValue(forKey: chunk.object) else { continue }
+            self.bytes -= known.bytes
+            return known.object
+        }
+        return nil
+    }
+}
+
+extension CachedObject {
+    fileprivate var firstChunk: ChunkID { ChunkID(object: number, index: 0) }
+
+    /// About how much memory it takes, with one chunk and all that leads to it, in bytes.
+    var footprint: Int {
+        // What does not depend on lengths is measured: the object, its places in tables, queues and policies.
+        1500 + record.path.count + 2 * record.variant.utf8.count + attributes.count
+    }
+}

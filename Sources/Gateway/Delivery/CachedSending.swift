@@ -1,0 +1,82 @@
+import ChunkCache
+import NIOCore
+import SourcePlugins
+
+/// Sends a range of an object through the cache: what that has from there, what it lacks as it comes in.
+struct CachedSending {
+    let cache: ChunkStore
+    let object: CachedObject
+    /// Not empty.
+    let range: Range<Int64>
+    /// How many bytes ahead of a reader are fetched at most.
+    var readAhead: Int64 = 8 << 20
+    /// Reads the object.
+    let source: ByteSource
+
+    private static let bytesPerTurn = 1 << 20
+
+    /// - Parameter begin: sets the head, before the first bytes are sent; is called again and again.
+    func send(to exchange: Exchange, begin: () async throws -> Void) async throws {
+        let reader = ChunkReader(
+            cache,
+            object,
+            upTo: range.upperBound,
+            readAhead: readAhead,
+            executor: exchange.executor,
+            isFinal: { ($0 as? SourceError)?.isFinal ?? false },
+            source: source
+        )
+        let direct = CachedBody(cache, object, upTo: range.upperBound)
+        var position = range.lowerBound
+        var (turn, failures) = (0, 0)
+        while position < range.upperBound {
+            switch try await reader.next(at: position) {
+            case .stored(let end) where failures < 3:
+                try await begin()
+                // As far as the cache goes, of which the reader only knows this chunk.
+                let sent = try await exchange.sendDirect(direct, position..<range.upperBound, fromSource: false)
+                position += sent
+                failures = sent > 0 || position >= end ? 0 : failures + 1
+                if sent == 0 { await reader.prepare(at: position) }
+            case .bytes(let buffer):
+                try await begin()
+                position += Int64(buffer.readableBytes)
+                turn += buffer.readableBytes
+                try await exchange.write(buffer, fromSource: true)
+                if turn >= Self.bytesPerTurn {
+                    turn = 0
+                    try await exchange.endTurn()
+                }
+            // Memory is so short that what was read in is gone before it can be sent: around the cache.
+            case .bypass(let end), .stored(let end):
+                failures = 0
+                try await copy(position..<end, to: exchange, begin: begin)
+                position = end
+            }
+        }
+    }
+
+    private func copy(_ range: Range<Int64>, to exchange: Exchange, begin: () async throws -> Void) async throws {
+        let next = try await source(range)
+        var turn = 0
+        while let buffer = try await next() {
+            try await begin()
+            turn += buffer.readableBytes
+            try await exchange.write(buffer, fromSource: true)
+            if turn >= Self.bytesPerTurn {
+                turn = 0
+                try await exchange.endTurn()
+            }
+        }
+    }
+}
+
+extension SourceError {
+    /// Whether asking again at once can only give the same.
+    var isFinal: Bool {
+        switch code {
+        case .badPath, .badReference, .notFound, .forbidden, .refused, .busy, .overloaded, .changed: true
+        case .notReady, .unavailable, .timedOut: false
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import ChunkCache
+import SourcePlugins
+
+/// A range of what the cache does not have: what is asked for is more than the client wants, up to the end of a chunk.
+/// What lies before its start is fetched once the client has its bytes.
+struct WantedRange: Sendable, Hashable {
+    let first: Int64
+    /// The last byte that the client wants; `nil` for all there are.
+    let last: Int64?
+    /// Where what is asked for ends.
+    let end: Int64
+
+    /// - Returns: `nil` unless the request is for one range with a start, and nothing else.
+    init?(_ message: RequestMessage, _ cache: ChunkStore?) {
+        guard message.method == "GET", let cache,
+            let range = message.fields.first("range").flatMap({ ByteRangeRequest(field: $0) }),
+            !message.fields.lines.contains(where: { Forwarding.preconditions.contains($0.name.lowercased()) })
+        else { return nil }
+        switch range {
+        case .suffix:
+            return nil
+        case .from(let first):
+            (self.first, last, end) = (first, nil, .max)
+        case .bounded(let first, let last):
+            let size = Int64(cache.settings.chunkSize)
+            let (end, overflow) = (last / size + 1).multipliedReportingOverflow(by: size)
+            (self.first, self.last, self.end) = (first, last, overflow ? .max : end)
+        }
+    }
+
+    /// The field that asks for it.
+    var field: String { "bytes=\(first)-\(end == .max ? "" : String(end - 1))" }
+}
+
+extension Forwarding {
+    func ask(
+        for wanted: WantedRange,
+        _ question: OriginQuestion,
+        _ flight: RequestFlight?,
+        _ exchange: Exchange
+    ) async throws {
+        var fields = message.fields
+        fields.set("Range", wanted.field)
+        let reply = try await askOrigin(fields, exchange)
+        guard reply.message.status == 206 else { return try await take(reply, question, flight, exchange) }
+        var status = CacheStatus(forward: question.reason)
+        let part = reply.message.fields.first("content-range").flatMap { ContentRange($0) }
+        guard let interval = part?.interval, let total = part?.total, interval.lowerBound == wanted.first,
+            interval.upperBound == min(wanted.end, total),
+            reply.response.length ?? Int64(interval.count) == Int64(interval.count)
+        else {
+            // Whatever it is, it is not for the cache to make something of.
+            reply.response.cancel()
+            return try await pass(on: askOrigin(message.fields, exchange), status, to: exchange)
+        }
+        if let representation = representation(ofPart: reply, total: total) {
+            status.isStored = true
+            return try await send(representation, reply, from: wanted.first, status, flight, exchange)
+        }
+        guard let last = wanted.last, last < interval.upperBound - 1 else {
+            return try await pass(on: reply, status, to: exchange)
+        }
+        var cut = reply
+        cut.message.fields.set("Content-Range", "bytes \(wanted.first)-\(last)/\(total)")
+        try await pass(on: cut, status, limit: last - wanted.first + 1, to: exchange)
+    }
+
+    /// The stored response that a part of it makes, if its parts may be joined.
+    private func representation(ofPart reply: OriginReply, total: Int64) -> Representation? {
+        var whole = reply.message
+        whole.status = 200
+        whole.fields.remove("content-range")
+        whole.fields.set("Content-Length", String(total))
+        guard case .store(let new) = StoredResponse.decide(request: message, response: whole, policy: policy),
+            let tag = new.eTag, !tag.isWeak
+        else { return nil }
+        return representation(of: new, reply, size: total)
+    }
+}
