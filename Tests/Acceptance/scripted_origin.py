@@ -112,8 +112,10 @@ class ScriptedOrigin:
         if answer.framing == "short":
             body = body[:-10]
             handler.close_connection = True
-        self.sent += len(body)
-        handler.wfile.write(body)
+        for start in range(0, len(body), 64 << 10):
+            part = body[start:start + (64 << 10)]
+            handler.wfile.write(part)
+            self.sent += len(part)
 
     @staticmethod
     def _body(handler: http.server.BaseHTTPRequestHandler) -> bytes:

@@ -6,7 +6,7 @@ struct OriginReply: Sendable {
     let response: ForwardedResponse
     var message: ResponseMessage
     /// When it was asked for.
-    let moment: StoredResponses.Moment?
+    var moment: StoredResponses.Moment?
 }
 
 // What goes to the origin, and what its answer means for the cache.

@@ -61,8 +61,9 @@ struct Forwarding: Sendable {
 
     /// Of an answer from the cache, as far as that has it.
     private func status(of answer: StoredAnswer, _ representation: Representation, age: Duration) -> CacheStatus {
-        if !answer.range.isEmpty, let cache = routes.responses?.cache,
-            CacheOutcome(answer.range, of: representation.object, in: cache) != .hit
+        if !answer.range.isEmpty, let responses = routes.responses,
+            CacheOutcome(answer.range, of: representation.object, in: responses.cache) != .hit,
+            !responses.hasBody(representation.object)
         {
             return CacheStatus(forward: .partial)
         }
@@ -75,8 +76,10 @@ struct Forwarding: Sendable {
     func run(_ exchange: Exchange) async throws {
         guard isCacheable, let responses = routes.responses, responses.cache.isOpen else {
             let forward: CacheStatus.Forward = isCacheable ? .bypass : .method
-            let reply = try await askOrigin(message.fields, exchange)
+            var reply = try await askOrigin(message.fields, exchange)
             invalidate(after: reply)
+            // Its own answer is not one from before.
+            reply.moment = routes.responses?.moment(of: uri)
             // An answer to POST may say that it is one to GET (RFC 9110 §9.3.3).
             guard
                 case .store(let new) = StoredResponse.decide(

@@ -14,8 +14,9 @@ struct Representation: Sendable {
 final class StoredResponses: Sendable {
     /// How many responses there may be to one URI.
     private static let variantLimit = 32
-    /// How many heads are kept ready for use.
-    private static let headLimit = 16_384
+    /// How many heads are kept ready for use, and how long one of them may be.
+    private static let headLimit = 4096
+    private static let longestHead = 8 << 10
     /// How many chunks of a body are looked at one by one.
     private static let chunkLimit: Int64 = 64
 
@@ -152,6 +153,7 @@ final class StoredResponses: Sendable {
         let (attributes, version) = object.versionedAttributes
         if let known = heads.withLock({ $0[object.number] }), known.version == version { return known.response }
         guard let response = StoredResponse(encoded: attributes) else { return nil }
+        guard attributes.count <= Self.longestHead else { return response }
         heads.withLock { heads in
             if heads.count >= Self.headLimit { heads.removeAll(keepingCapacity: true) }
             heads[object.number] = (version, response)

@@ -25,7 +25,9 @@ package final class ForwardedResponse: Sendable {
         self.head = head
         length = response.head.single("content-length").flatMap(byteCount)
         let coding = response.head.fields.list("transfer-encoding").last
-        isDelimited = length != nil || coding.map { FieldSyntax.isSameName($0, "chunked") } == true
+        isDelimited =
+            [204, 304].contains(response.head.status) || length != nil
+            || coding.map { FieldSyntax.isSameName($0, "chunked") } == true
         exchange = response.exchange
         limit = idleTimeout
         pace = Mutex(LeastPace(limit: idleTimeout))
