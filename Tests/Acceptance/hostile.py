@@ -412,18 +412,8 @@ def main(out: report.Report, quick: bool) -> None:
     thread.join()
 
 
-def listing_named() -> Path | None:
-    """The file of ``--list``, which is taken out of the arguments."""
-    if "--list" not in sys.argv[:-1]:
-        return None
-    place = sys.argv.index("--list")
-    _, name = sys.argv[place:place + 2]
-    del sys.argv[place:place + 2]
-    return Path(name).absolute()
-
-
 listing: Path | None = None
 
 if __name__ == "__main__":
-    listing = listing_named()
+    listing = report.file_option("--list")
     report.run(main)

@@ -380,18 +380,8 @@ def main(out: report.Report, quick: bool) -> None:
         listing.write_text(table(by_fault))
 
 
-def listing_named() -> Path | None:
-    """The file of ``--table``, which is taken out of the arguments."""
-    if "--table" not in sys.argv[:-1]:
-        return None
-    place = sys.argv.index("--table")
-    _, name = sys.argv[place:place + 2]
-    del sys.argv[place:place + 2]
-    return Path(name).absolute()
-
-
 listing: Path | None = None
 
 if __name__ == "__main__":
-    listing = listing_named()
+    listing = report.file_option("--table")
     report.run(main)

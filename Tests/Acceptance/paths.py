@@ -209,7 +209,7 @@ def check_special(server: gateway.Server, root: Path, out: report.Report) -> Non
         took = time.monotonic() - began
         slowest = max(slowest, took)
         allowed = {403, 404} | ({200, 301, 302, 303, 307, 308} if name == "folder" else set())
-        tally.expect(reply.status in allowed and took < 0.1, f"{name}: {reply} in {took * 1000:.0f} ms")
+        tally.expect(reply.status in allowed and took < 0.1 + report.spare(1), f"{name}: {reply} in {took * 1000:.0f} ms")
     listener.close()
     tally.into(out, "X5 special files: 403 or 404 within 100 ms", f"slowest {slowest * 1000:.1f} ms")
 
@@ -221,7 +221,7 @@ def check_special(server: gateway.Server, root: Path, out: report.Report) -> Non
     took = time.monotonic() - began
     for connection in waiting:
         connection.close()
-    out.check(reply.status == 200 and took < 0.1, "X5 64 requests for a FIFO block no one else",
+    out.check(reply.status == 200 and took < 0.1 + report.spare(1), "X5 64 requests for a FIFO block no one else",
               f"{took * 1000:.1f} ms")
 
     size = 1 << 40

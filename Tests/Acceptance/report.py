@@ -10,6 +10,15 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
+
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+def spare(seconds: float) -> float:
+    """What a limit of time is longer by in CI, whose machine has other work; nothing elsewhere."""
+    return seconds if IN_CI else 0
 
 
 class Report:
@@ -32,7 +41,7 @@ class Report:
 
     def skip(self, what: str, why: str) -> None:
         """For what this machine lacks. In CI nothing may be missing: there it fails."""
-        if os.environ.get("CI") == "true":
+        if IN_CI:
             self.check(False, what, why)
             return
         with self._lock:
@@ -87,6 +96,16 @@ def deadline(seconds: float) -> None:
         os._exit(1)
 
     threading.Thread(target=expire, daemon=True).start()
+
+
+def file_option(name: str) -> Path | None:
+    """The file named behind ``name``, which is taken out of the arguments with it."""
+    if name not in sys.argv[:-1]:
+        return None
+    place = sys.argv.index(name)
+    _, named = sys.argv[place:place + 2]
+    del sys.argv[place:place + 2]
+    return Path(named).absolute()
 
 
 def run(main, seconds: float = 900) -> None:

@@ -1,6 +1,7 @@
 import NIOCore
 import SourceContract
 import SourcePlugins
+import Testing
 
 /// An HTTP source in front of a ``FaultyOrigin``.
 struct HTTPUnderTest: Sendable {
@@ -24,6 +25,17 @@ struct HTTPUnderTest: Sendable {
 
     /// The ranges that the origin was asked for; `nil` for all of the object.
     var ranges: [ClosedRange<Int64>?] { origin.requests.map(\.range) }
+
+    /// Ends the source, and with it its connections; `stream` then has an end.
+    func end(_ stream: ByteStream) async throws {
+        let running = Task { try await source.run() }
+        running.cancel()
+        try await running.value
+        try await origin.activity.until { $0.connections == 0 }
+        await #expect(throws: SourceError.self) {
+            while try await stream.next() != nil {}
+        }
+    }
 }
 
 func testSettings(_ base: OriginURL) -> HTTPSettings {
