@@ -34,7 +34,7 @@ SETTINGS = {
 }
 MIB = 1 << 20
 FRONT_BYTES, FRONT_PIECES = 2 * MIB, (2, 8)
-SPACING = 250
+SPACING, DAY = 250, 86_400_000
 REACH = 8 * MIB
 FIRST_WINDOW, INITIAL_WINDOW, LARGEST_WINDOW, WINDOW_PRIORITY = 256 << 10, 4 * MIB, 32 * MIB, 4
 SWIFT_RATE, SWIFT_SPAN, SWIFT_MEMORY = 32 * MIB, 0.1, 0.2
@@ -44,7 +44,7 @@ class Program:
     def __init__(self):
         self.session = self.torrent = self.info = None
         self.have = set()
-        self.told = {}
+        self.told, self.anchor = {}, None
         self.span, self.swift_until = (0.0, 0), 0.0
 
     # Commands
@@ -120,6 +120,13 @@ class Program:
         front = front[:min(max(-(-FRONT_BYTES // length), FRONT_PIECES[0]), FRONT_PIECES[1])]
         wanted = {piece: WINDOW_PRIORITY for piece in missing} | {
             piece: 7 if is_swift and not is_first else ("deadline", rank * SPACING) for rank, piece in enumerate(front)}
+        # Keeps libtorrent from having no deadline when several are met at once, which would cancel what is requested.
+        rest = [piece for piece, value in wanted.items() if value == WINDOW_PRIORITY]
+        self.anchor = self.anchor if self.anchor in rest else rest[-1] if rest else None
+        if any(isinstance(value, tuple) for value in wanted.values()) and self.anchor is not None:
+            wanted[self.anchor] = ("anchor", DAY)
+        else:
+            self.anchor = None
         timed = [piece for piece, value in self.told.items() if isinstance(value, tuple) and piece not in self.have]
         abandoned = [piece for piece in timed if not isinstance(wanted.get(piece), tuple)]
         if abandoned and len(abandoned) == len(timed):
@@ -132,15 +139,17 @@ class Program:
                        if not isinstance(value, tuple) and (self.told.get(piece) != value or piece in abandoned)]
         if priorities:
             self.torrent.prioritize_pieces(priorities)
-        for piece in front:
-            if self.told.get(piece) != wanted[piece] and isinstance(wanted[piece], tuple):
+        for piece in [self.anchor, *front]:
+            if piece is not None and self.told.get(piece) != wanted[piece] and isinstance(wanted[piece], tuple):
                 self.torrent.set_piece_deadline(piece, wanted[piece][1])
+        if self.anchor is not None and self.told.get(self.anchor) != wanted[self.anchor]:
+            self.torrent.piece_priority(self.anchor, WINDOW_PRIORITY)
         self.told = wanted
 
     def begin(self, magnet, directory, priorities, sequential=True):
         if self.torrent:
             self.session.remove_torrent(self.torrent, lt.session.delete_files)
-        self.have, self.told, self.info = set(), {}, None
+        self.have, self.told, self.anchor, self.info = set(), {}, None, None
         parameters = lt.parse_magnet_uri(magnet)
         parameters.flags = lt.torrent_flags.paused | lt.torrent_flags.update_subscribe
         if sequential:
