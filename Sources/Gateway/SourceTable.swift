@@ -3,7 +3,7 @@ import Synchronization
 
 /// The sources and where they are mounted on the data listener.
 package final class SourceTable: Sendable {
-    package struct Entry: Sendable {
+    package final class Entry: Sendable {
         package let name: String
         package let kind: String
         /// With a slash in front and none behind; empty for the root.

@@ -30,7 +30,9 @@ package struct MediaPath: Sendable, Hashable, CustomStringConvertible {
                 decoded.append(byte)
                 continue
             }
-            guard let high = iterator.next().flatMap(hexValue), let low = iterator.next().flatMap(hexValue) else {
+            guard let high = iterator.next().flatMap(PercentEncoding.hexadecimalDigit),
+                let low = iterator.next().flatMap(PercentEncoding.hexadecimalDigit)
+            else {
                 throw SourceError(.badPath, "the path has a % that is not followed by two hexadecimal digits")
             }
             let value = high << 4 | low
@@ -135,43 +137,12 @@ extension MediaPath {
             return bytes[..<dot]
         }
 
-        package var percentEncoded: String {
-            var encoded = ""
-            for byte in bytes {
-                if isUnreserved(byte) {
-                    encoded.unicodeScalars.append(Unicode.Scalar(byte))
-                } else {
-                    encoded += byte < 16 ? "%0" : "%"
-                    encoded += String(byte, radix: 16, uppercase: true)
-                }
-            }
-            return encoded
-        }
+        package var percentEncoded: String { PercentEncoding.encoded(bytes) }
 
         package var description: String { String(decoding: bytes, as: UTF8.self) }
 
         package static func < (left: Component, right: Component) -> Bool {
             left.bytes.lexicographicallyPrecedes(right.bytes)
         }
-    }
-}
-
-private func hexValue(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
-    }
-}
-
-/// RFC 3986 §2.3.
-private func isUnreserved(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-        UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-        UInt8(ascii: "~"):
-        true
-    default: false
     }
 }

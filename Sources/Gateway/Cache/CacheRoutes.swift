@@ -33,7 +33,7 @@ package struct CacheRoutes: Sendable {
         guard let (entry, rest) = sources.resolve(request.path), !rest.isEmpty else {
             throw RequestProblem(404, .notFound, "no source is mounted there")
         }
-        let scope = PurgeScope.object(source: entry.name, path: percentDecodedLeniently(rest.utf8.dropFirst()))
+        let scope = PurgeScope.object(source: entry.name, path: PercentEncoding.decodedLeniently(rest.utf8.dropFirst()))
         let isSoft = request.head.headerFields.first("soft-purge") == "1"
         return .json(await offLoop { cache.purge(scope, isSoft: isSoft) })
     }

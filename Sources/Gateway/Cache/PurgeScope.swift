@@ -44,8 +44,10 @@ extension PurgeScope {
     /// As ``init(_:)`` reads it.
     var query: String {
         switch self {
-        case .object(let source, let path): "scope=object&source=\(percentEncoded(source))&path=\(percentEncoded(path))"
-        case .prefix(let source, let path): "scope=prefix&source=\(percentEncoded(source))&path=\(percentEncoded(path))"
+        case .object(let source, let path):
+            "scope=object&source=\(percentEncoded(source))&path=\(percentEncoded(path))"
+        case .prefix(let source, let path):
+            "scope=prefix&source=\(percentEncoded(source))&path=\(percentEncoded(path))"
         case .source(let source): "scope=source&source=\(percentEncoded(source))"
         case .all: "scope=all"
         }

@@ -1,3 +1,5 @@
+import SourcePlugins
+
 /// A request in the form of the replaced backend's: `/metadata/:magnet`, `/streamfile/:magnet/:filename`.
 package struct OldRequest: Sendable, Hashable {
     package enum Route: String, Sendable, CaseIterable {
@@ -42,8 +44,8 @@ package struct OldRequest: Sendable, Hashable {
             (self.route, reference, file) = (route, "", [])
             return
         }
-        guard let reference = percentDecoded(magnet),
-            let file = percentDecoded(segments.dropFirst().joined(separator: "/")[...])
+        guard let reference = PercentEncoding.decoded(magnet.utf8),
+            let file = PercentEncoding.decoded(segments.dropFirst().joined(separator: "/").utf8)
         else { return nil }
         self.route = route
         self.file = file

@@ -47,7 +47,7 @@ struct OldRoutes: Sendable {
 
     private func dispatch(_ request: GatewayRequest, _ asked: OldRequest, to call: Call) -> Dispatch {
         if asked.route == .downloadsInfo {
-            return operation(call) { exchange in
+            return .run(for: call.entry) { exchange in
                 let statuses = await call.source.statuses()
                 try await exchange.respond(json: OldDownloads(statuses: statuses))
             }
@@ -65,7 +65,7 @@ struct OldRoutes: Sendable {
                 try await answer(asked, contents, call, exchange)
             }
         case .details, .detailsepisode, .deselect:
-            return operation(call) { exchange in
+            return .run(for: call.entry) { exchange in
                 guard let item = try await call.source.describe(reference.id) else {
                     return try await exchange.respond(text: OldText.noTorrent, status: 404)
                 }
@@ -90,7 +90,7 @@ struct OldRoutes: Sendable {
             return refuse(problem)
         }
         let mayHelp = gate.refuseChange(call.request, call.source.addPolicy, of: call.entry.name) == nil
-        return operation(call, route) { exchange in
+        return .run(for: call.entry, route) { exchange in
             guard isKnown else {
                 return try await body(ItemContents(call.source.resolve(reference)), exchange)
             }
@@ -207,7 +207,7 @@ struct OldRoutes: Sendable {
             return refuse(problem)
         }
         let isForced = call.request.query?.split(separator: "&").contains("force=1") ?? false
-        return operation(call) { exchange in
+        return .run(for: call.entry) { exchange in
             do {
                 try await call.source.remove(id, force: isForced)
             } catch let error as SourceError where error.code == .notFound {
@@ -218,21 +218,6 @@ struct OldRoutes: Sendable {
     }
 
     // MARK: - Dispatches
-
-    private func operation(
-        _ call: Call,
-        _ route: Route = .item,
-        _ body: @escaping @Sendable (Exchange) async throws -> Void
-    ) -> Dispatch {
-        .run(
-            Dispatch.Operation(
-                route: route,
-                source: call.entry.name,
-                firstByteDeadline: call.entry.firstByteDeadline,
-                body: body
-            )
-        )
-    }
 
     private func refuse(_ problem: RequestProblem) -> Dispatch {
         .refuse(problem, route: .item, source: items?.entry.name ?? "")

@@ -13,6 +13,10 @@ package enum ByteRangeRequest: Sendable, Hashable {
 
     /// Parses a field value. Numbers beyond `Int64` count as `Int64.max`, which no object reaches.
     package init?(field: some StringProtocol) {
+        if let plain = Self.plain(String(field)) {
+            self = plain
+            return
+        }
         let bytes = field.utf8
         guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")) else { return nil }
         // A range unit is case-insensitive.
@@ -23,6 +27,33 @@ package enum ByteRangeRequest: Sendable, Hashable {
         let elements = set.split(separator: UInt8(ascii: ",")).map(Self.trimmed).filter { !$0.isEmpty }
         guard elements.count == 1, let only = elements.first, set.first.map(Self.isBlank) != true else { return nil }
         self.init(specification: only)
+    }
+
+    /// What players send, `bytes=first-` and `bytes=first-last` in numbers of up to 18 digits, read in one pass.
+    private static func plain(_ field: String) -> ByteRangeRequest? {
+        let bytes = field.utf8Span.span
+        let unit: StaticString = "bytes="
+        guard bytes.count > unit.utf8CodeUnitCount, bytes.count <= 43 else { return nil }
+        for index in 0..<unit.utf8CodeUnitCount where bytes[index] != unit.utf8Start[index] { return nil }
+        var index = unit.utf8CodeUnitCount
+        guard let first = number(bytes, from: &index), index < bytes.count, bytes[index] == UInt8(ascii: "-") else {
+            return nil
+        }
+        index += 1
+        if index == bytes.count { return .from(first) }
+        guard let last = number(bytes, from: &index), index == bytes.count, first <= last else { return nil }
+        return .bounded(first: first, last: last)
+    }
+
+    private static func number(_ bytes: Span<UInt8>, from index: inout Int) -> Int64? {
+        let start = index
+        var value: Int64 = 0
+        while index < bytes.count, (0x30...0x39).contains(bytes[index]) {
+            guard index - start < 18 else { return nil }
+            value = value * 10 + Int64(bytes[index] - 0x30)
+            index += 1
+        }
+        return index > start ? value : nil
     }
 
     private init?(specification: Substring.UTF8View) {

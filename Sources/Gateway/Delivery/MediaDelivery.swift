@@ -5,7 +5,7 @@ import SourcePlugins
 import Synchronization
 
 /// Opens an object, decides the answer, and sends it: the way of everything that is not decided on the event loop.
-package struct MediaDelivery: Sendable {
+package final class MediaDelivery: Sendable {
     let entry: SourceTable.Entry
     let source: any MediaSource
     let path: MediaPath
@@ -19,6 +19,28 @@ package struct MediaDelivery: Sendable {
     let openings: SingleFlight<ObjectTable.Key, any MediaObject>
 
     private static let bytesPerTurn = 1 << 20
+
+    init(
+        entry: SourceTable.Entry,
+        source: any MediaSource,
+        path: MediaPath,
+        isDownload: Bool,
+        objects: ObjectTable,
+        cache: ChunkStore?,
+        response: MediaResponse,
+        meter: SourceMeter?,
+        openings: SingleFlight<ObjectTable.Key, any MediaObject>
+    ) {
+        self.entry = entry
+        self.source = source
+        self.path = path
+        self.isDownload = isDownload
+        self.objects = objects
+        self.cache = cache
+        self.response = response
+        self.meter = meter
+        self.openings = openings
+    }
 
     var key: ObjectTable.Key { ObjectTable.Key(epoch: entry.epoch, path: path) }
 
@@ -54,7 +76,7 @@ package struct MediaDelivery: Sendable {
 
     /// The object, opened when its bytes are needed, if it still is what the cache has parts of.
     private func revisionOf(_ cached: CachedObject) -> LazyObject {
-        LazyObject {
+        LazyObject { [self] in
             let object =
                 source.isRemote
                 ? try await openings.run(key) { try await source.open(path) } : try await source.open(path)

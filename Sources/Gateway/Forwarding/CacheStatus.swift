@@ -37,8 +37,6 @@ package struct CacheStatus: Sendable, Hashable {
         self.timeToLive = timeToLive
     }
 
-    package static let bypass = CacheStatus(forward: .bypass)
-
     /// The field for `node`, behind what caches nearer to the origin said.
     package func value(_ node: String, behind others: [String]) -> String {
         var member = node

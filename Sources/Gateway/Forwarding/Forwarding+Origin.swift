@@ -234,7 +234,7 @@ extension Forwarding {
     /// - Returns: the answer for the client.
     private func heard(_ reply: OriginReply, _ stored: [Representation]) -> OriginReply {
         var reply = reply
-        for representation in stored where representation.response.variant.matches(message.fields, policy: policy) {
+        for representation in stored where representation.response.variant.matches(message.fields) {
             switch representation.response.outcome(ofHead: reply.message, request: message, policy: policy) {
             case .update(let update):
                 reply.message.fields = update.response.fields(at: reply.message.responseTime)

@@ -32,7 +32,7 @@ struct Forwarding: Sendable {
     func answerFromCache(at now: Timestamp) -> Dispatch? {
         guard isCacheable, let responses = routes.responses else { return nil }
         let stored = usable(responses.all(for: uri))
-        guard let index = StoredResponse.select(for: message, among: stored.map(\.response), policy: policy),
+        guard let index = StoredResponse.select(for: message, among: stored.map(\.response)),
             case .fresh(let age) = stored[index].response.reuse(for: message, at: now, policy: policy)
         else { return nil }
         let representation = stored[index]
@@ -98,7 +98,7 @@ struct Forwarding: Sendable {
         guard let responses = routes.responses else { return }
         let known = responses.all(for: uri)
         let stored = usable(known)
-        let index = StoredResponse.select(for: message, among: stored.map(\.response), policy: policy)
+        let index = StoredResponse.select(for: message, among: stored.map(\.response))
         var question = OriginQuestion(stored: stored, selected: index, reason: .uriMiss)
         if let index {
             let (representation, now) = (stored[index], Timestamp.now())

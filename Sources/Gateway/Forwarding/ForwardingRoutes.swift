@@ -72,16 +72,7 @@ final class ForwardingRoutes: Sendable {
         uri.site = client.site(forwardsHost: source.forwardsHost)
         let forwarding = Forwarding(routes: self, uri: uri, message: message, client: client)
         if let answer = forwarding.answerFromCache(at: .now()) { return answer }
-        return .run(
-            Dispatch.Operation(
-                route: .media,
-                source: entry.name,
-                firstByteDeadline: entry.firstByteDeadline,
-                readsBody: true
-            ) { exchange in
-                try await forwarding.run(exchange)
-            }
-        )
+        return .run(for: entry, .media, readsBody: true) { exchange in try await forwarding.run(exchange) }
     }
 
     /// How long a request waits for another that asks for the same.

@@ -164,6 +164,6 @@ final class StoredResponses: Sendable {
     /// The path as an operator would name it, without its query; the variant tells queries and spellings apart.
     private func family(of uri: ForwardedURI) -> ObjectKey {
         let path = uri.target.utf8.prefix { $0 != UInt8(ascii: "?") }
-        return ObjectKey(source: source, path: percentDecodedLeniently(path), variant: uri.target)
+        return ObjectKey(source: source, path: PercentEncoding.decodedLeniently(path), variant: uri.target)
     }
 }

@@ -26,7 +26,7 @@ struct ItemRoutes: Sendable {
         let (path, place) = (delivery.path, Place(source: source, entry: delivery.entry))
         if path.isRoot {
             if case .other = request.head.method { return add(request, to: place) }
-            return operation(place) { exchange in try await respond(to: exchange, withItemsOf: place) }
+            return .run(for: place.entry) { exchange in try await respond(to: exchange, withItemsOf: place) }
         }
         let components = path.components
         guard let name = components.first?.description else { return nil }
@@ -55,7 +55,7 @@ struct ItemRoutes: Sendable {
         }
         let index = ItemContents.index(in: path)
         if !isItem, index == nil, isKnown { return nil }
-        return operation(place, isPage ? .listing : .media) { exchange in
+        return .run(for: place.entry, isPage ? .listing : .media) { exchange in
             let contents = try await place.contents(of: id, mayAsk: !isKnown)
             let address = try index.map { contents.address(of: try contents.file($0)) } ?? path
             if isItem {
@@ -70,21 +70,6 @@ struct ItemRoutes: Sendable {
                 try await media.run(found, exchange)
             }
         }
-    }
-
-    private func operation(
-        _ place: Place,
-        _ route: Route = .item,
-        _ body: @escaping @Sendable (Exchange) async throws -> Void
-    ) -> Dispatch {
-        .run(
-            Dispatch.Operation(
-                route: route,
-                source: place.entry.name,
-                firstByteDeadline: place.entry.firstByteDeadline,
-                body: body
-            )
-        )
     }
 
     private func redirect(
@@ -116,7 +101,7 @@ struct ItemRoutes: Sendable {
             )
         }
         let upload = Upload(route: .item, source: place.entry.name, limit: AddedItem.bodyLimit) { body in
-            operation(place) { exchange in
+            .run(for: place.entry) { exchange in
                 let added = try await read(body, of: request, for: place)
                 // Not held while the world is asked.
                 slot?.give()
@@ -159,7 +144,7 @@ struct ItemRoutes: Sendable {
             return place.refuse(problem)
         }
         let mayHelp = gate.refuseChange(request, place.source.addPolicy, of: place.entry.name) == nil
-        return operation(place) { exchange in
+        return .run(for: place.entry) { exchange in
             let contents = try await place.contents(of: reference, isKnown: isKnown, mayHelp: mayHelp)
             let file = try query.file.map { try contents.file($0) } ?? contents.main
             var location = file.map { place.mount.url(contents.address(of: $0)) }

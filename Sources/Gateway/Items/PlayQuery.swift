@@ -1,3 +1,5 @@
+import SourcePlugins
+
 /// The query of `{mount}/play`: a magnet link's own, `?xt=…&dn=…`, or `?magnet=…` with a whole link or a hash as a form
 /// sends it; and `&file=3` for a file by its number.
 package struct PlayQuery: Sendable, Hashable {
@@ -34,7 +36,8 @@ package struct PlayQuery: Sendable, Hashable {
 
     /// As forms send it: percent-encoded, and a plus is a space.
     static func formValue(_ value: Substring) throws(RequestProblem) -> String {
-        guard let bytes = percentDecoded(Substring(value.map { $0 == "+" ? " " : $0 })) else {
+        guard let bytes = PercentEncoding.decoded(value.utf8.map { $0 == UInt8(ascii: "+") ? UInt8(ascii: " ") : $0 })
+        else {
             throw RequestProblem(400, .badRequest, "a % is not followed by two hexadecimal digits")
         }
         return String(decoding: bytes, as: UTF8.self).trimmingWhitespace

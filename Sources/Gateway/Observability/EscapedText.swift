@@ -8,7 +8,7 @@ enum EscapedText {
             return
         }
         if isPlain(text, from: 0x20) {
-            bytes.append(contentsOf: text.utf8)
+            text.utf8Span.span.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
         } else {
             append(scalars: text.unicodeScalars[...], to: &bytes)
         }
@@ -69,27 +69,26 @@ enum EscapedText {
 enum Digits {
     static func append(_ value: Int64, to bytes: inout [UInt8]) {
         if value < 0 { bytes.append(UInt8(ascii: "-")) }
-        let magnitude = value.magnitude
-        var power: UInt64 = 1
-        while magnitude / power >= 10 { power &*= 10 }
-        append(magnitude, power: power, to: &bytes)
-    }
-
-    /// The digit of `power`, a power of ten, and those after it.
-    private static func append(_ value: UInt64, power: UInt64, to bytes: inout [UInt8]) {
-        var power = power
-        while power > 0 {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / power % 10))
-            power /= 10
-        }
+        append(value.magnitude, width: 1, to: &bytes)
     }
 
     /// `value`, which is not negative, with zeros in front up to `width` digits.
     static func append(_ value: Int64, width: Int, to bytes: inout [UInt8]) {
-        var power: UInt64 = 1
-        for _ in 1..<max(width, 1) { power &*= 10 }
-        while value.magnitude / power >= 10 { power &*= 10 }
-        append(value.magnitude, power: power, to: &bytes)
+        append(value.magnitude, width: width, to: &bytes)
+    }
+
+    private static func append(_ value: UInt64, width: Int, to bytes: inout [UInt8]) {
+        // The longest number has twenty digits.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var start = digits.count
+            var rest = value
+            repeat {
+                start -= 1
+                digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while start > 0 && (rest > 0 || digits.count - start < width)
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[start...]))
+        }
     }
 
     /// With `decimals` decimals, up to six, rounded down.
@@ -106,8 +105,11 @@ enum Digits {
 
     /// All sixteen digits.
     static func append(hexadecimal value: UInt64, to bytes: inout [UInt8]) {
-        for shift in stride(from: 60, through: 0, by: -4) {
-            bytes.append(hexadecimal(UInt32(truncatingIfNeeded: value >> UInt64(shift))))
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { digits in
+            for index in 0..<16 {
+                digits[index] = hexadecimal(UInt32(truncatingIfNeeded: value >> UInt64(60 - 4 * index)))
+            }
+            bytes.append(contentsOf: UnsafeBufferPointer(digits))
         }
     }
 
@@ -115,15 +117,5 @@ enum Digits {
     static func hexadecimal(_ value: UInt32) -> UInt8 {
         let nibble = UInt8(truncatingIfNeeded: value & 0xF)
         return nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
-    }
-
-    /// The number a hexadecimal digit stands for; `nil` for any other byte.
-    static func value(hexadecimal digit: UInt8) -> UInt8? {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 }

@@ -84,7 +84,7 @@ package final class LogOutput: Sendable {
             json.field("message", event.message.description)
             for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
                 let isTaken = ["time", "level", "logger", "message"].contains(key)
-                json.field(isTaken ? "\(key)_" : key, value)
+                json.field(.text(isTaken ? "\(key)_" : key), value)
             }
         }
     }
@@ -117,7 +117,7 @@ package final class LogOutput: Sendable {
 
 extension JSONLine {
     /// Numbers and truth values stay what they are.
-    fileprivate mutating func field(_ key: String, _ value: Logger.MetadataValue) {
+    fileprivate mutating func field(_ key: Key, _ value: Logger.MetadataValue) {
         switch value {
         case .string(let text): field(key, text)
         case .stringConvertible(let value as Bool): field(key, value)
@@ -128,7 +128,7 @@ extension JSONLine {
         case .array(let values): array(key, values) { $0.field("", $1) }
         case .dictionary(let values):
             object(key) { json in
-                for (key, value) in values.sorted(by: { $0.key < $1.key }) { json.field(key, value) }
+                for (key, value) in values.sorted(by: { $0.key < $1.key }) { json.field(.text(key), value) }
             }
         }
     }

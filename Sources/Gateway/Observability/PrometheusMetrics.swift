@@ -109,7 +109,7 @@ extension PrometheusRegistry {
         }
 
         package func observe(_ time: Duration) {
-            observe(time / .seconds(1))
+            observe(Double(time.wholeNanoseconds) / 1e9)
         }
     }
 }

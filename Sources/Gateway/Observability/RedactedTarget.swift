@@ -1,3 +1,5 @@
+import SourcePlugins
+
 /// A request target as it may be logged: without signatures, tokens and magnet links, which can hold a tracker's
 /// passkey.
 ///
@@ -45,7 +47,7 @@ private func redacted(parameter: Substring) -> String {
     guard name.endIndex < parameter.endIndex else {
         return startsLikeMagnet(parameter.utf8) ? "redacted" : String(parameter)
     }
-    let plainName = String(decoding: Array(PercentDecoded(name.utf8)), as: UTF8.self).lowercased()
+    let plainName = String(decoding: PercentEncoding.decodedLeniently(name.utf8), as: UTF8.self).lowercased()
     let isSecret =
         secretNames.contains(String(plainName.prefix { $0 != "." })) || plainName.contains("magnet")
         || startsLikeMagnet(parameter[name.endIndex...].utf8.dropFirst())
@@ -53,31 +55,9 @@ private func redacted(parameter: Substring) -> String {
 }
 
 /// Whether `text`, decoded, starts with `magnet:`. Encoding may be twofold.
-private func startsLikeMagnet(_ text: Substring.UTF8View) -> Bool {
-    PercentDecoded(PercentDecoded(text)).lazy.map { $0 | 0x20 }.starts(with: "magnet:".utf8.lazy.map { $0 | 0x20 })
-}
-
-/// The bytes behind percent-encoding; a broken escape stands for itself.
-private struct PercentDecoded<Base: Sequence<UInt8>>: Sequence, IteratorProtocol {
-    private var base: Base.Iterator
-    private var pending: [UInt8] = []
-
-    init(_ base: Base) {
-        self.base = base.makeIterator()
-    }
-
-    mutating func next() -> UInt8? {
-        guard let byte = pending.isEmpty ? base.next() : pending.removeFirst() else { return nil }
-        guard byte == UInt8(ascii: "%"), pending.isEmpty else { return byte }
-        guard let high = base.next() else { return byte }
-        guard let low = base.next() else {
-            pending = [high]
-            return byte
-        }
-        guard let highValue = Digits.value(hexadecimal: high), let lowValue = Digits.value(hexadecimal: low) else {
-            pending = [high, low]
-            return byte
-        }
-        return highValue << 4 | lowValue
-    }
+private func startsLikeMagnet(_ text: some Sequence<UInt8>) -> Bool {
+    let magnet = Array("magnet:".utf8)
+    // As long as seven bytes encoded twice.
+    let start = PercentEncoding.decodedLeniently(PercentEncoding.decodedLeniently(text.prefix(5 * magnet.count)))
+    return start.starts(with: magnet) { $0 | 0x20 == $1 | 0x20 }
 }

@@ -140,7 +140,7 @@ package struct DataDispatcher: RequestDispatcher {
         if isPage {
             return .run(page(.listing, source: entry.name, deadline: entry.firstByteDeadline))
         }
-        return .run(media.operation(delivery))
+        return media.dispatch(delivery)
     }
 
     private func page(_ route: Route, source: String, deadline: Duration) -> Dispatch.Operation {
@@ -190,7 +190,7 @@ extension MediaDelivery {
                     route: .media,
                     source: entry.name,
                     firstByteDeadline: entry.firstByteDeadline,
-                    rest: { exchange, position in
+                    rest: { [self] exchange, position in
                         try await resume(exchange, cached, position..<range.upperBound, lease)
                     }
                 )

@@ -30,13 +30,8 @@ struct MediaRoutes: Sendable {
         )
     }
 
-    func operation(_ delivery: MediaDelivery) -> Dispatch.Operation {
-        let entry = delivery.entry
-        return Dispatch.Operation(
-            route: .media,
-            source: entry.name,
-            firstByteDeadline: entry.firstByteDeadline
-        ) { exchange in
+    func dispatch(_ delivery: MediaDelivery) -> Dispatch {
+        .run(for: delivery.entry, .media) { exchange in
             // For sources that ask others in turn.
             try await RequestTrace.$current.withValue(exchange.request.trace) { try await run(delivery, exchange) }
         }

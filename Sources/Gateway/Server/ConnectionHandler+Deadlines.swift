@@ -50,6 +50,7 @@ extension ConnectionHandler {
         case .awaitingHead, .lingering, .closed:
             break
         }
+        guard timer.needsSetting(next) else { return }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         timer.set(next, on: context.eventLoop) { bound.value.timerFired() }
     }

@@ -8,9 +8,12 @@ struct DeadlineTimer {
     private var scheduled: Scheduled<Void>?
     private var firesAt: NIODeadline?
 
+    /// Whether ``set(_:on:fire:)`` has something to do for `deadline`.
+    func needsSetting(_ deadline: NIODeadline) -> Bool { firesAt.map { deadline < $0 } ?? true }
+
     /// Sees to it that `fire` is called at `deadline` or before.
     mutating func set(_ deadline: NIODeadline, on loop: any EventLoop, fire: @escaping @Sendable () -> Void) {
-        if let firesAt, firesAt <= deadline { return }
+        guard needsSetting(deadline) else { return }
         scheduled?.cancel()
         firesAt = deadline
         scheduled = loop.scheduleTask(deadline: deadline, fire)

@@ -17,7 +17,7 @@ extension RequestDispatcher {
 }
 
 /// A request that passed the gate.
-package struct GatewayRequest: Sendable {
+package final class GatewayRequest: Sendable {
     package let head: RequestHead
     /// The target in origin-form.
     package let target: String
@@ -143,6 +143,26 @@ package enum Dispatch: Sendable {
     }
 }
 
+extension Dispatch {
+    /// Runs `body` with the name and the patience of the source at `entry`.
+    static func run(
+        for entry: SourceTable.Entry,
+        _ route: Route = .item,
+        readsBody: Bool = false,
+        _ body: @escaping @Sendable (Exchange) async throws -> Void
+    ) -> Dispatch {
+        .run(
+            Operation(
+                route: route,
+                source: entry.name,
+                firstByteDeadline: entry.firstByteDeadline,
+                readsBody: readsBody,
+                body: body
+            )
+        )
+    }
+}
+
 /// A request whose body is part of what it asks.
 package struct Upload: Sendable {
     package let route: Route
@@ -166,7 +186,7 @@ package struct Upload: Sendable {
 }
 
 /// An answer that is sent from where its bytes lie.
-package struct DirectAnswer: Sendable {
+package final class DirectAnswer: Sendable {
     package let head: ResponseHead
     package let body: any DirectBody
     /// The bytes of the object that are the answer's body.
@@ -178,4 +198,24 @@ package struct DirectAnswer: Sendable {
     package let firstByteDeadline: Duration
     /// Sends what `body` turned out not to have at hand, from a position on, and ends the answer. The head is set.
     package let rest: @Sendable (Exchange, Int64) async throws -> Void
+
+    init(
+        head: ResponseHead,
+        body: any DirectBody,
+        range: Range<Int64>,
+        lease: Lease?,
+        route: Route,
+        source: String,
+        firstByteDeadline: Duration,
+        rest: @escaping @Sendable (Exchange, Int64) async throws -> Void
+    ) {
+        self.head = head
+        self.body = body
+        self.range = range
+        self.lease = lease
+        self.route = route
+        self.source = source
+        self.firstByteDeadline = firstByteDeadline
+        self.rest = rest
+    }
 }

@@ -49,28 +49,42 @@ package enum RequestGate {
 
     /// The target in origin-form: of an absolute-form target its path and query (RFC 9112 §3.2.2).
     package static func originForm(_ target: String) -> Result<String, RequestProblem> {
-        let bad = RequestProblem(
-            400,
-            .badRequest,
-            "the request target is no path; percent-encode what is no plain ASCII"
-        )
         guard target.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
-            return .failure(bad)
+            return .failure(badTarget)
         }
         if target.utf8.first == UInt8(ascii: "/") { return .success(target) }
         for scheme in ["http://", "https://"] where target.lowercased().hasPrefix(scheme) {
             let rest = target.dropFirst(scheme.count)
             let authorityEnd = rest.firstIndex(where: { $0 == "/" || $0 == "?" }) ?? rest.endIndex
-            guard isHost(String(rest[..<authorityEnd])) else { return .failure(bad) }
+            guard isHost(String(rest[..<authorityEnd])) else { return .failure(badTarget) }
             let path = rest[authorityEnd...]
             return .success(path.first == "/" ? String(path) : "/" + path)
         }
-        return .failure(bad)
+        return .failure(badTarget)
     }
+
+    private static let badTarget = RequestProblem(
+        400,
+        .badRequest,
+        "the request target is no path; percent-encode what is no plain ASCII"
+    )
 
     /// `uri-host [ ":" port ]` (RFC 9110 §7.2), without user information.
     package static func isHost(_ text: String) -> Bool {
-        HostAuthority(text) != nil
+        isPlainName(text) || HostAuthority(text) != nil
+    }
+
+    /// Whether `text` is a name or an IPv4 address without a port, or with one of four digits at most: what nearly every
+    /// request has.
+    private static func isPlainName(_ text: String) -> Bool {
+        let bytes = text.utf8Span.span
+        var length = 0
+        while length < bytes.count, HostAuthority.isNameByte(bytes[length]) { length += 1 }
+        guard length > 0 else { return false }
+        guard length < bytes.count else { return true }
+        guard bytes[length] == UInt8(ascii: ":"), bytes.count - length <= 5 else { return false }
+        for index in length + 1..<bytes.count where !(0x30...0x39).contains(bytes[index]) { return false }
+        return true
     }
 }
 
@@ -121,7 +135,7 @@ package struct HostAuthority: Sendable {
         }
     }
 
-    private static func isNameByte(_ byte: UInt8) -> Bool {
+    fileprivate static func isNameByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
             UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),

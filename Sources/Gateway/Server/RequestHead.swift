@@ -166,6 +166,7 @@ package struct KnownFields: Sendable {
     /// Fields of one name are one list (RFC 9110 §5.3).
     mutating func add(_ field: KnownField, value: String) {
         if field == .host { hostCount += 1 }
+        if values.isEmpty { values.reserveCapacity(6) }
         if let index = values.firstIndex(where: { $0.field == field }) {
             values[index].value += ", " + value
         } else {

@@ -20,17 +20,12 @@ package struct FinishedRequest: Sendable {
 
 /// Counts, logs and times finished requests: once each, after the last byte.
 package final class RequestReporter: Sendable {
-    private struct Series: Hashable {
-        let route: Route
-        let method: RequestHead.Method
-        let status: Int
-    }
-
     private let plane: String
     private let registry: PrometheusRegistry
     private let accessLog: AccessLog?
     private let slowLog: SlowRequestLog
-    private let requests = Mutex<[Series: PrometheusRegistry.Counter]>([:])
+    /// By route, method and status in one number, which is found faster than the three.
+    private let requests = Mutex<[Int: PrometheusRegistry.Counter]>([:])
     private let durations: PerRoute<PrometheusRegistry.Histogram>
     private let firstBytes: PerRoute<PrometheusRegistry.Histogram>
     /// Of media that could be cached, by what the cache had of them.
@@ -144,24 +139,31 @@ package final class RequestReporter: Sendable {
         slowLog.note(stages, of: record)
     }
 
-    private func count(_ finished: FinishedRequest, firstByte: Duration?, total: Duration, wait: Duration) {
-        let method: RequestHead.Method =
-            if case .other = finished.request.head.method { .other("OTHER") } else { finished.request.head.method }
-        let series = Series(route: finished.route, method: method, status: finished.status)
-        let counter = requests.withLock { requests in
+    private func counter(_ route: Route, _ method: RequestHead.Method, _ status: Int) -> PrometheusRegistry.Counter {
+        let (method, ordinal) =
+            switch method {
+            case .get: ("GET", 0)
+            case .head: ("HEAD", 1)
+            case .options: ("OPTIONS", 2)
+            case .other: ("OTHER", 3)
+            }
+        let series = (status << 8 | route.ordinal) << 2 | ordinal
+        return requests.withLock { requests in
             if let counter = requests[series] { return counter }
             let counter = registry.counter(
                 "media_gateway_http_requests_total",
                 help: "Finished requests",
                 labels: [
-                    ("plane", plane), ("route", series.route.rawValue), ("method", series.method.text),
-                    ("code", String(series.status)),
+                    ("plane", plane), ("route", route.rawValue), ("method", method), ("code", String(status)),
                 ]
             )
             requests[series] = counter
             return counter
         }
-        counter.increment()
+    }
+
+    private func count(_ finished: FinishedRequest, firstByte: Duration?, total: Duration, wait: Duration) {
+        counter(finished.route, finished.request.head.method, finished.status).increment()
         durations[finished.route].observe(total)
         if let firstByte {
             let histogram = finished.cache.flatMap { firstMediaBytes[$0] } ?? firstBytes[finished.route]

@@ -28,35 +28,10 @@ struct ForwardedTarget: Sendable, Hashable {
                 let name = segment.prefix { $0 != UInt8(ascii: ";") }
                 if (1...2).contains(name.count), name.allSatisfy({ $0 == UInt8(ascii: ".") }) { return true }
             }
-            let decoded = percentDecoded(path)
+            let decoded = PercentEncoding.decodedLeniently(path)
             if decoded.count == path.count { return false }
             path = decoded
         }
         return true
-    }
-
-    /// What is no escape stands for itself.
-    private static func percentDecoded(_ bytes: [UInt8]) -> [UInt8] {
-        var result: [UInt8] = []
-        var rest = bytes[...]
-        while let byte = rest.popFirst() {
-            let digits = rest.prefix(2).compactMap(hexadecimalValue)
-            if byte == UInt8(ascii: "%"), digits.count == 2 {
-                result.append(digits[0] << 4 | digits[1])
-                rest = rest.dropFirst(2)
-            } else {
-                result.append(byte)
-            }
-        }
-        return result
-    }
-
-    private static func hexadecimalValue(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 }

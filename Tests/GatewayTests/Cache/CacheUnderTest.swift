@@ -166,5 +166,5 @@ struct AdminUnderTest: Sendable {
 }
 
 extension Logger {
-    static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+    static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 }

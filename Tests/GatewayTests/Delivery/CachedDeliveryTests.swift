@@ -23,7 +23,7 @@ struct CachedDeliveryTests {
         pool.start()
         try await withTemporaryDirectory { directory in
             let settings = ChunkStoreSettings(directory: directory.path("cache"), size: cacheSize, chunkSize: 64 << 10)
-            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let logger = Logger.silent
             let cache = try ChunkStore(settings, pool: pool, logger: logger)
             defer { cache.close() }
             var options = options

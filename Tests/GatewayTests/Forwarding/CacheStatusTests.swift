@@ -14,7 +14,7 @@ struct CacheStatusTests {
                 CacheStatus(forward: .stale, forwardStatus: 304, isStored: true, isCollapsed: true), ["a", "b"],
                 "a, b, edge; fwd=stale; fwd-status=304; stored; collapsed"
             ),
-            (.bypass, [], "edge; fwd=bypass"),
+            (CacheStatus(forward: .bypass), [], "edge; fwd=bypass"),
         ]
     )
     func value(status: CacheStatus, others: [String], expected: String) {
@@ -24,7 +24,8 @@ struct CacheStatusTests {
     @Test(
         "metrics count it as what it was for the origin",
         arguments: [
-            (CacheStatus(isHit: true), CacheOutcome.hit), (CacheStatus(forward: .method), .bypass), (.bypass, .bypass),
+            (CacheStatus(isHit: true), CacheOutcome.hit), (CacheStatus(forward: .method), .bypass),
+            (CacheStatus(forward: .bypass), .bypass),
             (CacheStatus(forward: .uriMiss), .miss), (CacheStatus(forward: .uriMiss, isCollapsed: true), .partial),
             (CacheStatus(forward: .stale), .miss),
         ]

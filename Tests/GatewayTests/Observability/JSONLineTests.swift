@@ -16,7 +16,7 @@ import Testing
             let number = Int64.random(in: .min ... .max, using: &random)
             var line: [UInt8] = []
             JSONLine.append(to: &line) { json in
-                json.field(text, text)
+                json.field(.text(text), text)
                 json.object("o") { $0.field("n", number) }
                 json.array("a", [text, text]) { $0.field("", $1) }
                 json.field("b", true)

@@ -1,8 +1,6 @@
 import Gateway
 import Logging
 import NIOCore
-import NIOPosix
-import ServiceLifecycle
 import SourceContract
 
 /// A listener whose routes do with the bodies of requests what tests want to see.
@@ -26,44 +24,21 @@ struct BodyServer: Sendable {
     ) async throws {
         var limits = ConnectionServices.Limits()
         adjust(&limits)
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let services = ConnectionServices(
             plane: .data,
             limits: limits,
-            logger: logger,
+            logger: .silent,
             reporter: RequestReporter(
                 plane: .data,
                 registry: PrometheusRegistry(),
                 accessLog: nil,
-                slowLog: SlowRequestLog(threshold: .seconds(3600), logger: logger)
+                slowLog: SlowRequestLog(threshold: .seconds(3600), logger: .silent)
             ),
             registry: ConnectionRegistry(limit: 1000)
         )
         let routes = BodyRoutes()
-        let port = Observed<Int?>(nil)
-        let drain = DrainClock(patience: .seconds(20))
-        let listener = Listener(
-            addresses: [.tcp(host: "127.0.0.1", port: 0)],
-            group: MultiThreadedEventLoopGroup.singleton,
-            services: services,
-            dispatcher: routes,
-            drain: drain,
-            bound: { addresses in port.update { $0 = addresses.first?.port } }
-        )
-        let group = ServiceGroup(services: [listener], logger: logger)
-        try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { try await group.run() }
-            let server = BodyServer(port: try await port.until { $0 != nil } ?? 0, routes: routes)
-            let result: Result<Void, any Error>
-            do {
-                result = .success(try await body(server))
-            } catch {
-                result = .failure(error)
-            }
-            drain.hurry()
-            await group.triggerGracefulShutdown()
-            try await tasks.waitForAll()
-            try result.get()
+        try await TestListener.with(services, routes, patience: .seconds(20)) { listener in
+            try await body(BodyServer(port: listener.port, routes: routes))
         }
     }
 }

@@ -3,7 +3,6 @@ import Config
 import Gateway
 import Logging
 import NIOCore
-import NIOPosix
 import ServiceLifecycle
 import SourceContract
 import SourcePlugins
@@ -58,7 +57,6 @@ struct TestGateway: Sendable {
         _ body: @Sendable (TestGateway) async throws -> Void
     ) async throws {
         let registry = PrometheusRegistry()
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let objects = ObjectTable()
         var entries = [
             SourceTable.Entry(
@@ -87,12 +85,12 @@ struct TestGateway: Sendable {
         let services = ConnectionServices(
             plane: .data,
             limits: options.limits,
-            logger: logger,
+            logger: .silent,
             reporter: RequestReporter(
                 plane: .data,
                 registry: registry,
                 accessLog: options.accessLog,
-                slowLog: SlowRequestLog(threshold: .seconds(3600), logger: logger)
+                slowLog: SlowRequestLog(threshold: .seconds(3600), logger: .silent)
             ),
             registry: connections,
             trustedProxies: options.trustedProxies
@@ -102,43 +100,21 @@ struct TestGateway: Sendable {
             objects: objects,
             cache: options.cache,
             response: MediaResponse(node: "test"),
-            pages: PageRouter(sources: table, facts: { [] }, pluginsDirectory: "plugins.d", logger: logger),
+            pages: PageRouter(sources: table, facts: { [] }, pluginsDirectory: "plugins.d", logger: .silent),
             pageDeadline: options.firstByteDeadline,
             gate: options.gate,
             hasOldRoutes: options.hasOldRoutes
         )
-        let port = Observed<Int?>(nil)
-        let drain = DrainClock(patience: options.drainDeadline)
-        let listener = Listener(
-            addresses: [.tcp(host: "127.0.0.1", port: 0)],
-            group: MultiThreadedEventLoopGroup.singleton,
-            services: services,
-            dispatcher: dispatcher,
-            drain: drain,
-            bound: { addresses in port.update { $0 = addresses.first?.port } }
-        )
-        let group = ServiceGroup(services: [listener], logger: logger)
-        try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { try await group.run() }
-            let port = try await port.until { $0 != nil } ?? 0
+        try await TestListener.with(services, dispatcher, patience: options.drainDeadline) { listener in
             let gateway = TestGateway(
-                port: port,
+                port: listener.port,
                 registry: registry,
                 connections: connections,
                 objects: objects,
-                group: group,
-                drain: drain
+                group: listener.group,
+                drain: listener.drain
             )
-            do {
-                try await body(gateway)
-            } catch {
-                drain.hurry()
-                await group.triggerGracefulShutdown()
-                throw error
-            }
-            drain.hurry()
-            await group.triggerGracefulShutdown()
-            try await tasks.waitForAll()
+            try await body(gateway)
         }
     }
 }

@@ -55,10 +55,7 @@ package struct Freshness: Sendable, Hashable {
 
     /// The freshness of a response with the status and all the fields that it came with.
     package init(_ response: ResponseMessage, policy: CachingPolicy) {
-        let (directives, isTargeted) = ResponseDirectives.effective(
-            of: response.fields,
-            targetedFields: policy.targetedFields
-        )
+        let (directives, isTargeted) = ResponseDirectives.effective(of: response.fields)
         self.init(response, directives: directives, isTargeted: isTargeted, policy: policy)
     }
 

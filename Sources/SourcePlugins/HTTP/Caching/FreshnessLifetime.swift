@@ -44,11 +44,11 @@ struct FreshnessLifetime {
         return heuristic.map { ($0, .heuristic) } ?? (.zero, .nothing)
     }
 
-    /// A part of the time that the response had not changed for (RFC 9111 §4.2.2).
+    /// A part of the time that the response had not changed for, at most a day (RFC 9111 §4.2.2).
     private static func heuristic(_ response: ResponseMessage, _ policy: CachingPolicy) -> Duration? {
         guard let lastModified = response.lastModified, lastModified < response.date else { return nil }
         let unchanged = Duration.seconds(response.date - lastModified)
         let percentage = min(max(policy.heuristicPercentage, 0), 100)
-        return min(unchanged * percentage / 100, policy.heuristicLimit)
+        return min(unchanged * percentage / 100, .seconds(86_400))
     }
 }

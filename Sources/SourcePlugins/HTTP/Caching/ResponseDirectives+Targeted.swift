@@ -1,14 +1,10 @@
 extension ResponseDirectives {
-    /// Reads the first of `targetedFields` that the response has and that can be read, else `Cache-Control`
-    /// (RFC 9213 §2.2).
+    /// Reads `CDN-Cache-Control` if the response has one that can be read, else `Cache-Control` (RFC 9213 §2.2).
     ///
     /// - Returns: `isTargeted`: whether `Cache-Control` and `Expires` mean nothing to this cache.
-    static func effective(
-        of fields: HeaderFields,
-        targetedFields: [String]
-    ) -> (directives: ResponseDirectives, isTargeted: Bool) {
-        for name in targetedFields {
-            if let directives = ResponseDirectives(targetedField: name, of: fields) { return (directives, true) }
+    static func effective(of fields: HeaderFields) -> (directives: ResponseDirectives, isTargeted: Bool) {
+        if let directives = ResponseDirectives(targetedField: "cdn-cache-control", of: fields) {
+            return (directives, true)
         }
         return (ResponseDirectives(cacheControl: fields), false)
     }

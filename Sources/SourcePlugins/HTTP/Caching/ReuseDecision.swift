@@ -35,9 +35,9 @@ package enum ReuseDecision: Sendable, Hashable {
 }
 
 extension StoredResponse {
-    /// What to do with `request`, for which ``select(for:among:policy:)`` found this.
+    /// What to do with `request`, for which ``select(for:among:)`` found this.
     package func reuse(for request: RequestMessage, at now: Timestamp, policy: CachingPolicy) -> ReuseDecision {
-        let wishes = policy.honoursRequestDirectives ? RequestDirectives(request.fields) : RequestDirectives()
+        let wishes = RequestDirectives(request.fields)
         let age = freshness.age(at: now)
         guard let reason = reasonToValidate(age: age, wishes: wishes) else { return .fresh(age: age) }
         let staleness = age - freshness.lifetime

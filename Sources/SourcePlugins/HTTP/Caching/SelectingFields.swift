@@ -10,12 +10,10 @@ struct SelectingFields {
     }
 
     private let request: HeaderFields
-    private let ignoresPreferenceOrder: Bool
     private var known: [String: Value] = [:]
 
-    init(_ request: HeaderFields, policy: CachingPolicy) {
+    init(_ request: HeaderFields) {
         self.request = request
-        ignoresPreferenceOrder = policy.ignoresPreferenceOrder
     }
 
     /// - Parameter name: in lower case.
@@ -37,7 +35,6 @@ struct SelectingFields {
         var members = lines.flatMap { FieldSyntax.elements(of: $0, keepingEmpty: true) }.map(String.init)
         if ["accept-charset", "accept-encoding", "accept-language"].contains(name) {
             members = members.map { FieldSyntax.lowercased($0.filter { $0 != " " && $0 != "\t" }) }
-            if ignoresPreferenceOrder { members.sort() }
         }
         return .text(members.joined(separator: ","))
     }

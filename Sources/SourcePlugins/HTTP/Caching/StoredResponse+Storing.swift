@@ -39,7 +39,7 @@ extension StoredResponse {
         let terms = StoringTerms(response, policy: policy)
         if let refusal = terms.refusal(of: response, to: request) { return .refuse(refusal) }
         guard VariantKey.names(in: response.fields) != nil else { return .refuse(.varyAny) }
-        guard let variant = VariantKey(response: response.fields, request: request.fields, policy: policy) else {
+        guard let variant = VariantKey(response: response.fields, request: request.fields) else {
             return .refuse(.method)
         }
         let stored = StoredResponse(response, for: variant, terms: terms)
@@ -77,10 +77,7 @@ struct StoringTerms {
     let policy: CachingPolicy
 
     init(_ response: ResponseMessage, policy: CachingPolicy) {
-        let (directives, isTargeted) = ResponseDirectives.effective(
-            of: response.fields,
-            targetedFields: policy.targetedFields
-        )
+        let (directives, isTargeted) = ResponseDirectives.effective(of: response.fields)
         self.directives = directives
         self.policy = policy
         freshness = Freshness(response, directives: directives, isTargeted: isTargeted, policy: policy)

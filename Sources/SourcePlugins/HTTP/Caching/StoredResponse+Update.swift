@@ -30,7 +30,7 @@ extension StoredResponse {
         message.fields.remove("date")
         message.fields.replace(with: updatingFields(of: update.fields))
         let terms = StoringTerms(message, policy: policy)
-        guard let variant = updatedVariant(message, request, policy) else {
+        guard let variant = updatedVariant(message, request) else {
             let response = StoredResponse(message, for: self.variant, terms: terms)
             return FreshenedResponse(response: response, effect: .remove(.varyAny))
         }
@@ -40,13 +40,9 @@ extension StoredResponse {
 
     /// The requests that this answers with the fields of `message`. The one that asked may be for another variant, unless
     /// there is another `Vary` now.
-    private func updatedVariant(
-        _ message: ResponseMessage,
-        _ request: RequestMessage,
-        _ policy: CachingPolicy
-    ) -> VariantKey? {
+    private func updatedVariant(_ message: ResponseMessage, _ request: RequestMessage) -> VariantKey? {
         if VariantKey.names(in: message.fields) == variant.selectors.map(\.name) { return variant }
-        return VariantKey(response: message.fields, request: request.fields, policy: policy)
+        return VariantKey(response: message.fields, request: request.fields)
     }
 
     private func effect(

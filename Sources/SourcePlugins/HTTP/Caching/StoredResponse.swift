@@ -49,13 +49,9 @@ package struct StoredResponse: Sendable, Hashable {
     /// (RFC 9111 §4).
     ///
     /// - Returns: its index, or `nil` if none matches.
-    package static func select(
-        for request: RequestMessage,
-        among stored: [StoredResponse],
-        policy: CachingPolicy
-    ) -> Int? {
+    package static func select(for request: RequestMessage, among stored: [StoredResponse]) -> Int? {
         guard request.method == "GET" || request.method == "HEAD", !request.hasContent else { return nil }
-        var fields = SelectingFields(request.fields, policy: policy)
+        var fields = SelectingFields(request.fields)
         return latest(of: stored.indices.filter { stored[$0].variant.matches(&fields) }, in: stored)
     }
 

@@ -19,7 +19,7 @@ package struct ValidationRequest: Sendable, Hashable {
 
     /// - Parameters:
     ///   - stored: the responses for the request's URI.
-    ///   - selected: which of them ``StoredResponse/select(for:among:policy:)`` found, if any.
+    ///   - selected: which of them ``StoredResponse/select(for:among:)`` found, if any.
     package init(for request: RequestMessage, stored: [StoredResponse], selected: Int?) {
         self.selected = selected
         let response = selected.flatMap { stored.indices.contains($0) ? stored[$0] : nil }

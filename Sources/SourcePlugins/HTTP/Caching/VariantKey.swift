@@ -38,9 +38,9 @@ package struct VariantKey: Sendable, Hashable {
 
     /// - Returns: `nil` if `Vary` has a `*`, so that no other request is sure to get this response, and if the request
     ///   cannot be compared with others: a field is not known to the byte, or all are longer than 1 KiB together.
-    package init?(response: HeaderFields, request: HeaderFields, policy: CachingPolicy) {
+    package init?(response: HeaderFields, request: HeaderFields) {
         guard let names = Self.names(in: response) else { return nil }
-        var fields = SelectingFields(request, policy: policy)
+        var fields = SelectingFields(request)
         var selectors: [Selector] = []
         var length = 0
         for name in names {
@@ -68,8 +68,8 @@ package struct VariantKey: Sendable, Hashable {
         return names.count <= mostNames ? names.sorted() : nil
     }
 
-    package func matches(_ request: HeaderFields, policy: CachingPolicy) -> Bool {
-        var fields = SelectingFields(request, policy: policy)
+    package func matches(_ request: HeaderFields) -> Bool {
+        var fields = SelectingFields(request)
         return matches(&fields)
     }
 

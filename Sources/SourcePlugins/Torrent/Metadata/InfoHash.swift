@@ -67,7 +67,9 @@ package struct InfoHash: Sendable, Hashable, CustomStringConvertible {
         guard text.count == 40 || text.count == 64 else { return nil }
         var bytes: [UInt8] = []
         for index in stride(from: 0, to: text.count, by: 2) {
-            guard let high = hexadecimalDigit(text[index]), let low = hexadecimalDigit(text[index + 1]) else {
+            guard let high = PercentEncoding.hexadecimalDigit(text[index]),
+                let low = PercentEncoding.hexadecimalDigit(text[index + 1])
+            else {
                 return nil
             }
             bytes.append(high << 4 | low)
@@ -126,14 +128,5 @@ package struct InfoHashes: Sendable, Hashable {
         let isSameV1 = v1 == nil || other.v1 == nil || v1 == other.v1
         let isSameV2 = v2 == nil || other.v2 == nil || v2 == other.v2
         return isSameV1 && isSameV2 && all.contains(where: other.contains)
-    }
-}
-
-func hexadecimalDigit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
     }
 }

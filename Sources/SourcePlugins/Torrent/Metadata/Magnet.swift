@@ -44,8 +44,8 @@ package struct Magnet: Sendable, Hashable {
         let topics = hashes.all.map { hash in
             hash.version == .v1 ? "xt=urn:btih:\(hash)" : "xt=urn:btmh:\(MagnetReader.sha256Multihash)\(hash)"
         }
-        let names = name.map { ["dn=\(percentEncoded($0))"] } ?? []
-        let places = trackers.map { "tr=\(percentEncoded($0.text))" } + peers.map { "x.pe=\($0)" }
+        let names = name.map { ["dn=\(PercentEncoding.encoded($0.utf8))"] } ?? []
+        let places = trackers.map { "tr=\(PercentEncoding.encoded($0.text.utf8))" } + peers.map { "x.pe=\($0)" }
         return "magnet:?" + (topics + names + places).joined(separator: "&")
     }
 }
@@ -94,7 +94,7 @@ private struct MagnetReader {
         guard var bytes = rawName.map({ $0.map { $0 == UInt8(ascii: "+") ? UInt8(ascii: " ") : $0 } }) else {
             return nil
         }
-        for _ in 0...extraRounds { bytes = percentDecoded(bytes) }
+        for _ in 0...extraRounds { bytes = PercentEncoding.decodedLeniently(bytes) }
         return Self.shown(String(decoding: bytes.prefix(4096), as: UTF8.self))
     }
 
@@ -166,10 +166,10 @@ private struct MagnetReader {
 
     /// Decodes `value` once, and up to twice more while `isEncoded` says that it still is.
     private mutating func decoded(_ value: ArraySlice<UInt8>, while isEncoded: ([UInt8]) -> Bool) -> [UInt8] {
-        var bytes = percentDecoded(value)
+        var bytes = PercentEncoding.decodedLeniently(value)
         var rounds = 0
         while rounds < 2, isEncoded(bytes) {
-            let once = percentDecoded(bytes)
+            let once = PercentEncoding.decodedLeniently(bytes)
             guard once != bytes else { break }
             bytes = once
             rounds += 1
@@ -177,20 +177,4 @@ private struct MagnetReader {
         extraRounds = max(extraRounds, rounds)
         return bytes
     }
-}
-
-private func percentEncoded(_ text: String) -> String {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var encoded: [UInt8] = []
-    for byte in text.utf8 {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-            UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-            UInt8(ascii: "~"):
-            encoded.append(byte)
-        default:
-            encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-        }
-    }
-    return String(decoding: encoded, as: UTF8.self)
 }

@@ -20,7 +20,7 @@ enum MagnetText {
                 return
             }
             guard bytes.contains(UInt8(ascii: "%")) else { break }
-            bytes = percentDecoded(bytes).filter { $0 > 0x1F && $0 != 0x7F }
+            bytes = PercentEncoding.decodedLeniently(bytes).filter { $0 > 0x1F && $0 != 0x7F }
         }
         throw SourceError(.badReference, "this is no magnet link and no info-hash: there is no xt=urn:btih: in it")
     }
@@ -33,7 +33,10 @@ enum MagnetText {
     /// The key in lower case without a number at its end (`tr.1` is `tr`), and the value as it stands.
     static func parameter(_ item: ArraySlice<UInt8>) -> (key: String, value: ArraySlice<UInt8>)? {
         guard let equals = item.firstIndex(of: UInt8(ascii: "=")) else { return nil }
-        let key = String(decoding: percentDecoded(item[..<equals].filter { !isBlank($0) }), as: UTF8.self).lowercased()
+        let key = String(
+            decoding: PercentEncoding.decodedLeniently(item[..<equals].filter { !isBlank($0) }),
+            as: UTF8.self
+        ).lowercased()
         guard let dot = key.lastIndex(of: "."), let first = key[key.index(after: dot)...].utf8.first,
             (0x30...0x39).contains(first)
         else { return (key, item[(equals + 1)...]) }
@@ -93,24 +96,4 @@ enum MagnetText {
         " ", "+", "\"", "'", "`", "<", ">", "\u{201C}", "\u{201D}", "\u{201E}", "\u{2018}", "\u{2019}", "\u{00AB}",
         "\u{00BB}", "\u{2039}", "\u{203A}", "\u{00A0}", "\u{200B}", "\u{FEFF}",
     ].map { Array($0.utf8) }
-}
-
-/// Replaces each `%` with two hexadecimal digits after it by the byte they mean; any other `%` stays.
-func percentDecoded(_ bytes: some Collection<UInt8>) -> [UInt8] {
-    let bytes = Array(bytes)
-    var decoded: [UInt8] = []
-    decoded.reserveCapacity(bytes.count)
-    var index = 0
-    while index < bytes.count {
-        if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count, let high = hexadecimalDigit(bytes[index + 1]),
-            let low = hexadecimalDigit(bytes[index + 2])
-        {
-            decoded.append(high << 4 | low)
-            index += 3
-        } else {
-            decoded.append(bytes[index])
-            index += 1
-        }
-    }
-    return decoded
 }

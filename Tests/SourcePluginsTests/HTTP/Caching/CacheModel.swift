@@ -25,7 +25,7 @@ struct CacheModel {
     mutating func answer(_ request: RequestMessage, at now: Timestamp, origin: Origin) -> Answer {
         guard request.isSafe else { return forward(request, at: now, origin: origin) }
         let candidates = stored[request.target] ?? []
-        guard let index = StoredResponse.select(for: request, among: candidates, policy: policy) else {
+        guard let index = StoredResponse.select(for: request, among: candidates) else {
             if RequestDirectives(request.fields).onlyIfCached {
                 return .init(status: 504, fields: [:], isFromCache: true)
             }
@@ -136,7 +136,7 @@ struct CacheModel {
         _ request: RequestMessage,
         _ answer: inout Answer
     ) -> StoredResponse? {
-        guard response.variant.matches(request.fields, policy: policy) else { return response }
+        guard response.variant.matches(request.fields) else { return response }
         switch response.outcome(ofHead: head, request: request, policy: policy) {
         case .update(let update):
             answer.fields = update.response.fields(at: head.responseTime)

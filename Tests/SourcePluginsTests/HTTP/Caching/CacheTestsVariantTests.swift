@@ -6,13 +6,6 @@ struct CacheTestsVariantTests {
     @Test("a response answers the requests that its Vary takes for the same", arguments: vary + varyForms)
     func checkVary(row: CacheTestsRow) throws { try row.run() }
 
-    @Test("the order of languages is of no matter if the operator says so", arguments: languageOrder)
-    func checkLanguageOrder(row: CacheTestsRow) throws {
-        var policy = CachingPolicy()
-        policy.ignoresPreferenceOrder = true
-        try row.run(policy: policy)
-    }
-
     @Test("a client that has the response is told so", arguments: conditions)
     func checkCondition(row: CacheTestsRow) throws { try row.run() }
 
@@ -68,11 +61,6 @@ struct CacheTestsVariantTests {
         language("vary-normalise-lang-space", " en ,   de", .cached),
         // The order of languages means nothing to the protocol, and something to origins.
         language("vary-normalise-lang-order", "de, en", .notCached),
-    ]
-
-    static let languageOrder: [CacheTestsRow] = [
-        language("vary-normalise-lang-order", "de, en", .cached),
-        language("vary-normalise-lang-order, others", "de, fr", .notCached),
     ]
 
     static let varyForms: [CacheTestsRow] =

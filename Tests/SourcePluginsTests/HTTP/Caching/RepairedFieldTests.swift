@@ -50,9 +50,9 @@ struct RepairedFieldTests {
         let stored = try #require(try Self.stored(fields, for: [name: "\u{E9}"]))
         for (value, isSame) in [("\u{E9}", true), ("e\u{301}", false), ("\u{FFFD}", false)] {
             let request = try Self.request([name: value])
-            let found = StoredResponse.select(for: request, among: [stored], policy: CachingPolicy())
+            let found = StoredResponse.select(for: request, among: [stored])
             #expect((found != nil) == isSame)
-            #expect(stored.variant.matches(request.fields, policy: CachingPolicy()) == isSame)
+            #expect(stored.variant.matches(request.fields) == isSame)
         }
         #expect(try Self.stored(fields, for: [name: "id=\u{FFFD}"]) == nil)
         #expect(try Self.stored(fields, for: ["Other": "id=\u{FFFD}"]) != nil)
@@ -121,7 +121,7 @@ struct RepairedFieldTests {
         #expect((stored != nil) == isStored)
         if let stored {
             let message = try Self.request(request)
-            #expect(StoredResponse.select(for: message, among: [stored], policy: CachingPolicy()) == 0)
+            #expect(StoredResponse.select(for: message, among: [stored]) == 0)
         }
     }
 }

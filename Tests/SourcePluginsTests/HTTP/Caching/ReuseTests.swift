@@ -104,17 +104,6 @@ struct ReuseTests {
         #expect(decision == expected)
     }
 
-    @Test("the operator may have requests' directives ignored")
-    func ignoredDirectives() throws {
-        var policy = CachingPolicy()
-        policy.honoursRequestDirectives = false
-        for directive in ["no-cache", "no-store", "max-age=0", "min-fresh=100", "only-if-cached"] {
-            let decision = try Self.stored("max-age=10")
-                .reuse(for: try Self.request(directive), at: Self.after(5), policy: policy)
-            #expect(decision == .fresh(age: .seconds(5)))
-        }
-    }
-
     @Test("what was made invalid is checked before any use")
     func invalidated() throws {
         let decision = try Self.stored("max-age=10, stale-if-error=100").invalidated

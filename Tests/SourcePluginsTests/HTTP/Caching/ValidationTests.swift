@@ -18,7 +18,7 @@ struct ValidationTests {
                 fields: fields,
                 freshness: Freshness(message(200, fields), policy: CachingPolicy()),
                 variant: try #require(
-                    VariantKey(response: fields, request: ["Accept": "\(index)"], policy: CachingPolicy())
+                    VariantKey(response: fields, request: ["Accept": "\(index)"])
                 )
             )
         }
@@ -264,7 +264,7 @@ struct ValidationTests {
         var stored = try Self.variants([[:], [:], [:]])
         func selected(_ accept: String, _ method: String = "GET") throws -> Int? {
             let request = try Self.request(["Accept": accept], method)
-            return StoredResponse.select(for: request, among: stored, policy: CachingPolicy())
+            return StoredResponse.select(for: request, among: stored)
         }
         #expect(try selected("1") == 1)
         #expect(try selected("1", "HEAD") == 1)
