@@ -153,6 +153,11 @@ package final class ChunkReader: Sendable {
         let run = state.withLock { $0.run }
         if let fill = run?.claim(through: id.index), fill.id == id { return fill }
         guard !object.isRetired, store.isOpen else { return nil }
+        // From the start of the chunk: whoever seeks does not wait for what others fetch before.
+        if offset == 0, let (run, fill) = store.runs.join(at: id) {
+            replaceRun(with: run, isOwn: false)
+            return fill
+        }
         let new = FillRun(
             store,
             object,
@@ -164,7 +169,9 @@ package final class ChunkReader: Sendable {
             source: source
         )
         new.join()
+        store.runs.add(new, of: object.number)
         guard let fill = new.claim(through: id.index, from: offset) else {
+            store.runs.remove(new, of: object.number)
             new.leave()
             return nil
         }

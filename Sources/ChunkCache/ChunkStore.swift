@@ -56,6 +56,7 @@ package final class ChunkStore: Sendable {
     package let settings: ChunkStoreSettings
     package let counters = CacheCounters()
     let table = ChunkTable()
+    let runs = ActiveRuns()
     let budget: FillBudget
     let directory: ObjectDirectory
     let writer: StoreWriter

@@ -131,6 +131,12 @@ final class FillRun: Sendable {
         claim(through: index + UInt64(min(max(count, 0), isKeeping ? 1 : aheadLimit)))
     }
 
+    /// Claims the chunk with this index if it is the one behind those that were claimed.
+    func claimNext(_ index: UInt64) -> Fill? {
+        guard state.withLock({ !$0.isClosed && $0.next == index }), let fill = claim(through: index) else { return nil }
+        return fill.id.index == index ? fill : nil
+    }
+
     /// Claims every chunk up to `index` that nobody has, as far as the run goes and memory allows.
     ///
     /// - Parameter offset: where in the first chunk the run begins, if it has not begun.
@@ -263,6 +269,7 @@ final class FillRun: Sendable {
 
     /// Ends the claiming, and gives up what was claimed and not begun.
     private func close() {
+        store.runs.remove(self, of: object.number)
         let dropped = state.withLock { state in
             state.isClosed = true
             state.current = nil

@@ -58,6 +58,26 @@ struct FillTests {
         }
     }
 
+    @Test("a reader that comes to where a run waits for its own reader goes on with it")
+    func catchingUp() async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                let object = store.object(.test(size: 4 * chunk))
+                let slow = origin.reader(object, in: store)
+                var position: Int64 = 0
+                while position < chunk, case .bytes(let piece) = try await slow.next(at: position) {
+                    position += Int64(piece.readableBytes)
+                }
+                await eventually { store.isStored(0, of: object) }
+                let tally = try await origin.read(0..<object.size, of: object, in: store)
+                #expect(tally.bypassed == 0)
+                #expect(origin.reads == [0..<object.size])
+                #expect(origin.bytes == object.size)
+                withExtendedLifetime(slow) {}
+            }
+        }
+    }
+
     @Test("those who wait get bytes before the chunk is complete")
     func early() async throws {
         try await TestCache.with { cache in
