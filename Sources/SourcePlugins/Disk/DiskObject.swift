@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// An open file.
 ///
@@ -12,9 +13,9 @@ import NIOPosix
 ///
 /// One that was written to within 2 s before it was opened is likely to be written to again: a recording, a download.
 /// It is an object of the size it had at that moment and has no revision, so no bytes of it are ever joined with those
-/// of another read. Its reads ask only that the file still reaches to the end of the piece, which lets the part that
-/// is there be played while the file grows. A writer that pauses for longer makes such a file an ordinary one, whose
-/// reads fail when it goes on; the next `open` then finds a growing file.
+/// of another read. Its reads ask only that the file has not been written to but by growing, which lets the part that
+/// is there be played meanwhile. A writer that pauses for longer makes such a file an ordinary one, whose reads fail
+/// when it goes on; the next `open` then finds a growing file.
 final class DiskObject: FileBackedObject {
     let info: ObjectInfo
     let maySendFile: Bool
@@ -22,6 +23,8 @@ final class DiskObject: FileBackedObject {
     let buffers: PieceBuffers
     private let descriptor: Int32
     private let opened: FileState
+    /// Of a file without a revision: how it was when it was last looked at.
+    private let grown: Mutex<FileState>
     /// Whether nothing but the blocks of the file can make a call wait.
     private let isLocal: Bool
 
@@ -45,6 +48,7 @@ final class DiskObject: FileBackedObject {
         guard opened.isRegularFile, fileSystem != .kernel else {
             throw SourceError(.notFound, "there is no such file")
         }
+        grown = Mutex(opened)
         isLocal = fileSystem == .local
         info = ObjectInfo(
             size: opened.size,
@@ -94,6 +98,8 @@ final class DiskObject: FileBackedObject {
             max(Int(clinux_pread_cached(descriptor, bytes.baseAddress, UInt64(length), range.lowerBound)), 0)
         }
         guard count == length else { return false }
+        // Of a write that has only begun the end may be waited for, but not here.
+        if info.revision == nil { return try hasOnlyGrown(state(), upTo: range.upperBound) }
         try checkUnchanged(upTo: range.upperBound)
         return true
     }
@@ -111,6 +117,11 @@ final class DiskObject: FileBackedObject {
                 }
                 guard count > 0 else { throw changed }
             }
+            // A write that makes the file longer may be under way: it gets a moment to end.
+            for _ in 0..<Self.looks where info.revision == nil {
+                if hasOnlyGrown(try state(), upTo: range.upperBound) { return }
+                usleep(Self.pauseMicroseconds)
+            }
         } catch let failure as SystemCallFailure {
             throw SourceError(failure)
         }
@@ -118,18 +129,33 @@ final class DiskObject: FileBackedObject {
     }
 
     private func checkUnchanged(upTo end: Int64) throws {
-        let current: FileState
+        let current = try state()
+        guard info.revision == nil ? hasOnlyGrown(current, upTo: end) : current.hasContent(of: opened) else {
+            throw changed
+        }
+    }
+
+    private func state() throws -> FileState {
         do throws(SystemCallFailure) {
-            current = try FileState(of: descriptor)
+            return try FileState(of: descriptor)
         } catch {
             throw SourceError(error)
         }
-        let isIntact =
-            info.revision == nil
-            ? current.isSameFile(as: opened) && current.size >= end
-            : current.hasContent(of: opened)
-        guard isIntact else { throw changed }
     }
+
+    /// Whether every write that is known of made the file longer. One that has only begun has a new time and the old size.
+    private func hasOnlyGrown(_ current: FileState, upTo end: Int64) -> Bool {
+        grown.withLock { last in
+            guard current.isSameFile(as: opened), current.size >= end, current.size >= last.size,
+                current.size > last.size || current.modified == last.modified
+            else { return false }
+            last = current
+            return true
+        }
+    }
+
+    private static let looks = 5
+    private static let pauseMicroseconds: UInt32 = 2000
 
     private var changed: SourceError {
         SourceError(.changed, "the file changed while it was read")
