@@ -12,6 +12,8 @@ package struct ObjectInfo: Sendable, Hashable {
     /// Tells apart, on this machine alone, what `revision` cannot: two files of the same size and time, say. Part of the
     /// key of cached chunks, and never sent.
     package var localRevision: String
+    /// What an origin says of it to caches; `nil` for sources that are none.
+    package var caching: OriginCaching?
 
     package init(
         size: Int64?,
@@ -19,7 +21,8 @@ package struct ObjectInfo: Sendable, Hashable {
         lastModified: Timestamp? = nil,
         mediaType: String? = nil,
         validity: Validity,
-        localRevision: String = ""
+        localRevision: String = "",
+        caching: OriginCaching? = nil
     ) {
         self.size = size
         self.revision = revision
@@ -27,6 +30,34 @@ package struct ObjectInfo: Sendable, Hashable {
         self.mediaType = mediaType
         self.validity = validity
         self.localRevision = localRevision
+        self.caching = caching
+    }
+}
+
+/// What an origin's answer says to the caches between it and the client (RFC 9111 §5, RFC 9211).
+package struct OriginCaching: Sendable, Hashable {
+    package var cacheControl: String?
+    package var expires: String?
+    /// What the caches behind did for that answer.
+    package var cacheStatus: String?
+    /// How old the answer was when it came, and when that was.
+    package var age: Duration
+    package var since: Timestamp
+
+    package init(cacheControl: String?, expires: String?, cacheStatus: String?, age: Duration, since: Timestamp) {
+        self.cacheControl = cacheControl
+        self.expires = expires
+        self.cacheStatus = cacheStatus
+        self.age = age
+        self.since = since
+    }
+
+    /// The value of `Age`, in seconds.
+    package func age(at now: Timestamp) -> Int64 {
+        let (passed, overflow) = now.seconds.subtractingReportingOverflow(since.seconds)
+        let (sum, carry) = age.components.seconds.addingReportingOverflow(overflow ? 0 : max(passed, 0))
+        // As far as the field goes (RFC 9111 §1.2.2).
+        return carry ? 1 << 31 : min(max(sum, 0), 1 << 31)
     }
 }
 

@@ -149,13 +149,20 @@ def tiers(root: Path, nginx: gateway.Server, out: report.Report) -> None:
     with OriginGateway(root, base_of(nginx)) as shield:
         base = shield.url_of(MOUNT)
         with OriginGateway(root, base) as one, OriginGateway(root, base) as two:
-            edges = (one, two)
-            wrong = many(50, lambda number: fetch(
-                edges[number % 2].address, one.at_origin(file.name)).body == file.read_bytes())
+            edges, statuses = (one, two), []
+
+            def right(number: int) -> bool:
+                reply = fetch(edges[number % 2].address, one.at_origin(file.name))
+                statuses.append(reply.header("cache-status") or "")
+                return reply.body == file.read_bytes() and reply.header("age") is not None
+
+            wrong = many(50, right)
             reply = fetch(one.address, one.at_origin(file.name), fields=[("Range", "bytes=1000000-3000000")])
     over = sum(count for _, count in sent(nginx)) - before
     out.check(not wrong and over <= file.stat().st_size + 50,
               "two edges, a shield, 50 clients: each byte from the origin once", f"{over} bytes, {wrong} wrong")
+    both = next((status for status in statuses if len(status.split(", ")) == 2), "")
+    out.check(bool(both), "an edge's first answer tells of both tiers", both or f"{sorted(set(statuses))}")
     out.check(reply.body == file.read_bytes()[1000000:3000001] and "; hit" in (reply.header("cache-status") or ""),
               "an edge hits afterwards", reply.header("cache-status") or "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -34,7 +35,10 @@ def noise(size: int, seed: int) -> bytes:
 
 
 FILM = noise(20 * MIB + 77, 1)
+SERIES = noise(4 * MIB + 5, 7)
 STRONG = {"cache-control": "max-age=3600"}
+# What the origin has at present of what changes.
+CURRENT = {"renewed": (FILM, '"one"')}
 
 
 def script(asked: Asked) -> Answer:
@@ -71,6 +75,30 @@ def script(asked: Asked) -> Answer:
         return Answer(200, noise(3 * MIB, 5), pause=0.3, etag='"slow"', **STRONG)
     if name == "weak":
         return Answer(200, noise(2 * MIB, 6), pause=0.3, etag='W/"weak"', **STRONG)
+    if name in ("surplus", "swollen"):
+        answer = ranged(asked, SERIES, '"series"', **STRONG)
+        if answer.status == 206 and "if-range" in asked.fields:
+            answer.body = noise(1000, 8) + answer.body
+            answer.framing = "length" if name == "surplus" else "chunked"
+        return answer
+    if name == "rangeless":
+        return Answer(200, FILM, etag='"film"', **STRONG)
+    if name == "lapsed":
+        if "if-range" in asked.fields:
+            asked.fields.pop("range", None)
+        return ranged(asked, FILM, '"film"', **STRONG)
+    if name == "weakly":
+        return ranged(asked, FILM, 'W/"film"', **STRONG)
+    if name == "renewed":
+        return ranged(asked, *CURRENT[name], **{"cache-control": "no-cache"})
+    if name in ("digested", "digested-weakly"):
+        answer = ranged(asked, SERIES, '"series"' if name == "digested" else 'W/"series"', **STRONG)
+        answer.fields["Content-Digest"] = digest(answer.body).decode()
+        return answer
+    if name == "members":
+        if asked.fields.get("cookie") == "bad":
+            return Answer(403, b"no", pause=1)
+        return ranged(asked, SERIES, '"series"', **STRONG)
     return Answer(404, b"nothing here", **STRONG)
 
 
@@ -175,6 +203,79 @@ def ranges(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) ->
     same = fetch(server.address, at("film"), fields=[("If-None-Match", '"film"')])
     out.check(beyond.status == 416 and condition.status == 200 and len(condition.body) == len(FILM) and same.status == 304,
               "proxy: 416, If-Range and 304 from the cache", f"{beyond.status}, {condition.status}, {same.status}")
+
+
+def part(server: OriginGateway, name: str, first: int, count: int = 100, **fields: str) -> Reply:
+    return fetch(server.address, at(name), fields=[("Range", f"bytes={first}-{first + count - 1}"), *fields.items()])
+
+
+def measured(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) -> None:
+    del origin
+    place = 2 * MIB + 10
+    for name in ("surplus", "swollen"):
+        part(server, name, 0)
+        middle = part(server, name, place)
+        wholes = [fetch(server.address, at(name)).body for _ in range(2)]
+        out.check(middle.status == 206 and middle.body == SERIES[place:place + 100] and wholes == [SERIES] * 2,
+                  f"proxy: a 206 that does not have the length of its Content-Range is not used ({name})",
+                  f"{middle}, {status(middle)}")
+
+
+def without_ranges(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) -> None:
+    del origin
+    place = 18 * MIB
+    seek = part(server, "rangeless", place)
+    out.check(seek.status == 200 and seek.body == FILM, "proxy: a far seek at an origin without ranges gets what it sends",
+              f"{seek}")
+    before, whole, after = part(server, "lapsed", place), fetch(server.address, at("lapsed")), part(server, "lapsed", place)
+    out.check(before.status == after.status == 206 and before.body == after.body == FILM[place:place + 100]
+              and whole.body == FILM, "proxy: an origin that gives no ranges any more is read up to what is missing",
+              f"{before}, {whole}, {after}")
+
+
+def unshared(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) -> None:
+    del origin
+    with Connection(server.address, receive_buffer=4096) as slow:
+        slow.send(b"GET %s HTTP/1.1\r\nHost: h\r\nRange: bytes=0-\r\n\r\n" % at("weakly").encode())
+        slow.head_only()
+        began = time.monotonic()
+        replies = [part(server, "weakly", first, 5) for first in (5, 15 * MIB)]
+        took = time.monotonic() - began
+    out.check([reply.body for reply in replies] == [FILM[5:10], FILM[15 * MIB:15 * MIB + 5]] and took < 3,
+              "proxy: nobody waits for a range that cannot be shared", f"{took:.1f} s")
+
+
+def renewed(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) -> None:
+    part(server, "renewed", 0)
+    CURRENT["renewed"] = (FILM[::-1], '"two"')
+    place, before = 15 * MIB, origin.sent
+    seek = part(server, "renewed", place)
+    cost = origin.sent - before
+    # What the origin has sent before it notices that nobody wants all of the new one lies in buffers of sockets.
+    out.check(seek.status == 206 and seek.body == FILM[::-1][place:place + 100] and cost < 10 * MIB,
+              "proxy: a seek in what has changed does not fetch what lies before", f"{cost} bytes, {status(seek)}")
+
+
+def digested(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) -> None:
+    del origin
+    replies = [part(server, "digested", 10), fetch(server.address, at("digested")), part(server, "digested-weakly", 10),
+               fetch(server.address, at("digested?whole")), part(server, "digested?whole", 10)]
+    digests = [reply.header("content-digest") for reply in replies]
+    wrong = [number for number, (value, reply) in enumerate(zip(digests, replies))
+             if value not in (None, digest(reply.body).decode())]
+    out.check(not wrong and digests[3], "proxy: a digest is that of the bytes it comes with", f"{wrong} of 5 wrong")
+
+
+def refused(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) -> None:
+    part(server, "members", 0)
+    outsider = threading.Thread(target=part, args=(server, "members", MIB), kwargs={"Cookie": "bad"})
+    outsider.start()
+    began = time.monotonic()
+    while not any(asked.fields.get("cookie") == "bad" for asked in origin.asked) and time.monotonic() < began + 10:
+        time.sleep(0.01)
+    whole = fetch(server.address, at("members"))
+    outsider.join()
+    out.check(whole.body == SERIES, "proxy: what the origin refuses to one client does not end another's body", f"{whole}")
 
 
 def collapsed(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) -> None:
@@ -288,7 +389,8 @@ def main(out: report.Report, quick: bool) -> None:
     del quick
     with gateway.folder("proxy.") as root, ScriptedOrigin(script) as origin:
         with proxy(root, origin.base) as server:
-            for check in (stored, validated, passed, ranges, collapsed, broken, outage, restarted, purged):
+            for check in (stored, validated, passed, ranges, measured, without_ranges, unshared, renewed, digested, refused,
+                          collapsed, broken, outage, restarted, purged):
                 with out.guarded(f"http proxy, {check.__name__}"):
                     check(origin, server, out)
         for check in (limited, tiers):

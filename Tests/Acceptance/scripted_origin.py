@@ -22,7 +22,8 @@ class Asked:
 
 
 class Answer:
-    """What to send. ``framing``: ``length``, ``chunked``, or ``short``, which ends ten bytes before the length it named."""
+    """What to send. ``framing``: ``length``, ``chunked``, ``short``, which ends ten bytes before the length it named,
+    or ``drip``, a byte in each tenth of a second."""
 
     def __init__(self, status: int = 200, body: bytes = b"", framing: str = "length", pause: float = 0,
                  **fields: str) -> None:
@@ -106,9 +107,16 @@ class ScriptedOrigin:
         if answer.framing == "chunked":
             handler.send_header("Transfer-Encoding", "chunked")
             body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:7], body[7:]) if part) + b"0\r\n\r\n"
+        elif answer.framing == "drip":
+            handler.send_header("Transfer-Encoding", "chunked")
         elif answer.status not in (204, 304):
             handler.send_header("Content-Length", str(len(answer.body)))
         handler.end_headers()
+        if answer.framing == "drip":
+            for byte in body:
+                handler.wfile.write(b"1\r\n%c\r\n" % byte)
+                time.sleep(0.1)
+            body = b"0\r\n\r\n"
         if answer.framing == "short":
             body = body[:-10]
             handler.close_connection = True

@@ -67,9 +67,11 @@ package final class SyntheticSource: ListingSource {
     package let counts = Observed(Counts())
     private let objects = Mutex<[MediaPath: Object]>([:])
     private let pieceSize: Int
+    package let isRemote: Bool
 
     /// - Parameter pieceSize: the length of the buffers that reads give; the last one may be shorter.
-    package init(pieceSize: Int = 64 << 10) {
+    package init(pieceSize: Int = 64 << 10, isRemote: Bool = false) {
+        self.isRemote = isRemote
         self.pieceSize = pieceSize
     }
 

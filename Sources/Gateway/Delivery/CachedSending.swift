@@ -12,6 +12,8 @@ struct CachedSending {
     var readAhead: Int64 = 8 << 20
     /// Reads the object.
     let source: ByteSource
+    /// Whether an error, which ended what another reader began to fetch, says nothing about this one.
+    var isAnothers: @Sendable (any Error) -> Bool = { _ in false }
 
     private static let bytesPerTurn = 1 << 20
 
@@ -23,14 +25,14 @@ struct CachedSending {
             upTo: range.upperBound,
             readAhead: readAhead,
             executor: exchange.executor,
-            isFinal: { ($0 as? SourceError)?.isFinal ?? false },
+            isFinal: { ($0 as? SourceError)?.isFinal ?? ($0 is OriginBody.Refusal) },
             source: source
         )
         let direct = CachedBody(cache, object, upTo: range.upperBound)
         var position = range.lowerBound
         var (turn, failures) = (0, 0)
         while position < range.upperBound {
-            switch try await reader.next(at: position) {
+            switch try await step(of: reader, at: position) {
             case .stored(let end) where failures < 3:
                 try await begin()
                 // As far as the cache goes, of which the reader only knows this chunk.
@@ -54,6 +56,18 @@ struct CachedSending {
                 position = end
             }
         }
+    }
+
+    /// Where the bytes at `position` are: around the cache if twice somebody else was not given them.
+    private func step(of reader: ChunkReader, at position: Int64) async throws -> ChunkReader.Step {
+        for _ in 0..<2 {
+            do {
+                return try await reader.next(at: position)
+            } catch let error where isAnothers(error) {
+                // This reader asks for itself now, unless again somebody else does.
+            }
+        }
+        return .bypass(upTo: min(object.range(of: object.chunk(at: position)).upperBound, range.upperBound))
     }
 
     private func copy(_ range: Range<Int64>, to exchange: Exchange, begin: () async throws -> Void) async throws {

@@ -41,6 +41,11 @@ package struct DeliveryPlan: Sendable, Hashable {
             self.init(status: 200, body: hasBody ? .part(0..<size) : .none, contentLength: size)
             return
         }
+        // Players ask for the rest of an object before they know that there is nothing of it.
+        guard size > 0 || request != .from(0) else {
+            self.init(status: 200, body: .none, contentLength: 0)
+            return
+        }
         guard let part = request.resolve(size: size) else {
             self.init(status: 416, body: .none, contentLength: 0, contentRange: "bytes */\(size)")
             return

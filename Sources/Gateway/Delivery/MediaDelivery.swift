@@ -16,7 +16,13 @@ package final class MediaDelivery: Sendable {
     let response: MediaResponse
     let meter: SourceMeter?
     /// Objects that are being opened.
-    let openings: SingleFlight<ObjectTable.Key, any MediaObject>
+    let openings: SingleFlight<Opening, any MediaObject>
+
+    /// Names an opening, which nobody joins who has come after a purge.
+    struct Opening: Hashable {
+        let key: ObjectTable.Key
+        let purges: Int
+    }
 
     private static let bytesPerTurn = 1 << 20
 
@@ -29,7 +35,7 @@ package final class MediaDelivery: Sendable {
         cache: ChunkStore?,
         response: MediaResponse,
         meter: SourceMeter?,
-        openings: SingleFlight<ObjectTable.Key, any MediaObject>
+        openings: SingleFlight<Opening, any MediaObject>
     ) {
         self.entry = entry
         self.source = source
@@ -43,6 +49,8 @@ package final class MediaDelivery: Sendable {
     }
 
     var key: ObjectTable.Key { ObjectTable.Key(epoch: entry.epoch, path: path) }
+
+    private var opening: Opening { Opening(key: key, purges: objects.purges) }
 
     /// - Throws: ``SourceError`` before the head; whatever the source throws after it.
     func run(_ exchange: Exchange) async throws {
@@ -79,7 +87,7 @@ package final class MediaDelivery: Sendable {
         LazyObject { [self] in
             let object =
                 source.isRemote
-                ? try await openings.run(key) { try await source.open(path) } : try await source.open(path)
+                ? try await openings.run(opening) { try await source.open(path) } : try await source.open(path)
             guard let record = object.info.cacheRecord(source: entry.name, path), record.isRevision(of: cached.record)
             else { throw SourceError(.changed, "the object changed while it was sent") }
             return object
@@ -104,14 +112,7 @@ package final class MediaDelivery: Sendable {
             return try await send(known.info, cached, revisionOf(cached), lease, to: exchange)
         }
         let object = try await open(for: exchange.request)
-        let cached = cachedObject(object.info)
-        let known = ObjectTable.Known(
-            info: object.info,
-            cached: cached,
-            fields: response.readyFields(of: object.info, name: path.name)
-        )
-        objects.insert(known, for: key, now: .now)
-        try await send(object.info, cached, LazyObject { object }, lease, to: exchange)
+        try await send(object.info, cachedObject(object.info), LazyObject { object }, lease, to: exchange)
     }
 
     private func send(
@@ -143,12 +144,32 @@ package final class MediaDelivery: Sendable {
     }
 
     private func open(for request: GatewayRequest) async throws -> any MediaObject {
-        guard source.isRemote else { return try await source.open(path) }
+        let opening = opening
+        guard source.isRemote else {
+            let object = try await source.open(path)
+            remember(object.info, opening)
+            return object
+        }
         // One that came back must not wait for itself.
         try request.trace?.check(RequestTrace.processName)
-        return try await openings.run(key) {
-            try await ReadHint.$range.withValue(firstRead(request)) { try await source.open(path) }
+        return try await openings.run(opening) {
+            let object = try await ReadHint.$range.withValue(firstRead(request)) { try await source.open(path) }
+            // Before anybody can come who finds neither this nor what it found out.
+            remember(object.info, opening)
+            return object
         }
+    }
+
+    private func remember(_ found: ObjectInfo, _ opening: Opening) {
+        var info = found
+        // Of the answer that was just given, and of no later one.
+        info.caching?.cacheStatus = nil
+        let known = ObjectTable.Known(
+            info: info,
+            cached: cachedObject(info),
+            fields: response.readyFields(of: info, name: path.name)
+        )
+        objects.insert(known, for: opening.key, now: .now, knownSince: opening.purges)
     }
 
     /// The bytes that this request will have read first, as far as it tells; none if the cache has them.
@@ -160,8 +181,9 @@ package final class MediaDelivery: Sendable {
         case .from(let first): range = first..<Int64.max
         case .bounded(let first, let last):
             let unit = cache.map { Int64($0.settings.chunkSize) } ?? 1
-            let (end, overflow) = (last / unit + 1).multipliedReportingOverflow(by: unit)
-            range = first..<(overflow ? .max : end)
+            let (next, carry) = (last / unit).addingReportingOverflow(1)
+            let (end, overflow) = next.multipliedReportingOverflow(by: unit)
+            range = first..<(carry || overflow ? .max : end)
         case .suffix: return nil
         }
         guard let cached = cache?.find(ObjectKey(source: entry.name, path: path.bytes)),

@@ -23,11 +23,12 @@ package struct MediaResponse: Sendable {
     }
 
     /// The head of an answer with bytes of an object whose fields are ready.
-    func head(_ plan: DeliveryPlan, _ fields: ReadyFields, _ cache: CacheOutcome) -> ResponseHead {
+    func head(_ plan: DeliveryPlan, of info: ObjectInfo, _ fields: ReadyFields, _ cache: CacheOutcome) -> ResponseHead {
         var head = ResponseHead(status: plan.status, framing: framing(of: plan))
         head.add(ready: fields)
         if let contentRange = plan.contentRange { head.add("Content-Range", contentRange) }
-        addCacheStatus(cache, to: &head)
+        addAge(info, to: &head)
+        addCacheStatus(cache, info, to: &head)
         return head
     }
 
@@ -40,7 +41,8 @@ package struct MediaResponse: Sendable {
     ) -> ResponseHead {
         var head = ResponseHead(status: plan.status, framing: framing(of: plan))
         addValidators(info, to: &head)
-        addCacheStatus(cache, to: &head)
+        addAge(info, to: &head)
+        addCacheStatus(cache, info, to: &head)
         guard plan.status != 304 else { return head }
         head.add("Accept-Ranges", info.size == nil ? "none" : "bytes")
         if let contentRange = plan.contentRange { head.add("Content-Range", contentRange) }
@@ -80,12 +82,25 @@ package struct MediaResponse: Sendable {
         }
         switch info.validity {
         case .immutable: head.add("Cache-Control", "public, max-age=31536000, immutable")
-        case .recheck: head.add("Cache-Control", "no-cache")
+        case .recheck:
+            guard let caching = info.caching, caching.cacheControl != nil || caching.expires != nil else {
+                head.add("Cache-Control", "no-cache")
+                return
+            }
+            if let cacheControl = caching.cacheControl { head.add("Cache-Control", cacheControl) }
+            if let expires = caching.expires { head.add("Expires", expires) }
         }
     }
 
-    private func addCacheStatus(_ cache: CacheOutcome, to head: inout ResponseHead) {
+    /// Of what an origin gave, however little of it was kept: it is as old as the answer that told of the object.
+    private func addAge(_ info: ObjectInfo, to head: inout ResponseHead) {
+        if let caching = info.caching { head.add("Age", String(caching.age(at: .now()))) }
+    }
+
+    private func addCacheStatus(_ cache: CacheOutcome, _ info: ObjectInfo, to head: inout ResponseHead) {
         head.cache = cache
-        if let status = cacheStatus[cache] { head.add("Cache-Status", status) }
+        guard let status = cacheStatus[cache] else { return }
+        let others = cache == .hit ? nil : info.caching?.cacheStatus
+        head.add("Cache-Status", others.map { "\($0), \(status)" } ?? status)
     }
 }

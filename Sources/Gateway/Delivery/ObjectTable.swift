@@ -68,13 +68,20 @@ package final class ObjectTable: Sendable {
         }
     }
 
-    package func insert(_ known: Known, for key: Key, now: ContinuousClock.Instant) {
+    /// - Parameter knownSince: the number of purges when it was asked for. If there was one since then, it is not kept.
+    package func insert(
+        _ known: Known,
+        for key: Key,
+        now: ContinuousClock.Instant,
+        knownSince purges: Int? = nil
+    ) {
         let validUntil: ContinuousClock.Instant? =
             switch known.info.validity {
             case .immutable: nil
             case .recheck(let interval): now.advanced(by: interval)
             }
         state.withLock { state in
+            guard purges ?? state.purges == state.purges else { return }
             let serial = state.nextSerial
             state.nextSerial += 1
             state.entries[key] = Entry(known: known, validUntil: validUntil, serial: serial)

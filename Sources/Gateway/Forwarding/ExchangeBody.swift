@@ -19,9 +19,13 @@ final class ExchangeBody: ForwardedBody {
     /// Why the request cannot be passed on, if that is the client's doing.
     var problem: RequestProblem? { state.withLock { $0.problem } }
 
+    /// - Throws: ``RequestProblem`` if the body says that it is too long: then the origin need not hear of it.
+    func checkLength() throws(RequestProblem) {
+        if let length, length > limit { throw tooLong }
+    }
+
     func next() async throws -> ByteBuffer? {
         do {
-            if let length, length > limit { throw tooLong }
             guard let part = try await exchange.nextBodyPart() else { return nil }
             let count = state.withLock { state in
                 state.count += Int64(part.readableBytes)

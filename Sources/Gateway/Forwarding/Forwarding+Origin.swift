@@ -9,6 +9,11 @@ struct OriginReply: Sendable {
     var moment: StoredResponses.Moment?
 }
 
+extension OriginQuestion {
+    /// Whether the selected response may be used after the origin has failed, which may have taken a while.
+    fileprivate func mayUseStale(at now: Timestamp) -> Bool { staleUntil.map { now < $0 } ?? false }
+}
+
 // What goes to the origin, and what its answer means for the cache.
 extension Forwarding {
     enum Validated {
@@ -27,6 +32,7 @@ extension Forwarding {
     func askOrigin(_ fields: HeaderFields, _ exchange: Exchange?) async throws -> OriginReply {
         let limit = routes.source.requestBodyLimit
         let body = exchange.flatMap { message.hasContent ? ExchangeBody($0, message, limit) : nil }
+        try body?.checkLength()
         let moment = routes.responses?.moment(of: uri)
         routes.meter?.countRead(of: routes.entry.name)
         do {
@@ -48,8 +54,9 @@ extension Forwarding {
     /// Asks the origin whether a stored response is still right, or for one if there is none.
     func validate(_ question: OriginQuestion, exchange: Exchange?) async throws -> Validated {
         let heads = question.stored.map(\.response)
+        // If it selects none, nothing that is stored has the fields that it needs, whatever its body is.
         let validation =
-            message.method == "GET" && !heads.isEmpty
+            message.method == "GET" && question.selected != nil
             ? ValidationRequest(for: message, stored: heads, selected: question.selected) : nil
         var fields = message.fields
         if let validation {
@@ -63,21 +70,22 @@ extension Forwarding {
             reply = try await askOrigin(fields, exchange)
         } catch let error as SourceError {
             guard let selected else { throw error }
-            if question.staleUntil != nil { return .stale(selected, status: nil) }
+            if question.mayUseStale(at: .now()) { return .stale(selected, status: nil) }
             throw RequestProblem(504, ProblemCode(error.code), error.message)
         }
-        if let selected, question.staleUntil != nil, ReuseDecision.isError(status: reply.message.status) {
+        if let selected, ReuseDecision.isError(status: reply.message.status), question.mayUseStale(at: .now()) {
             reply.response.cancel()
             return .stale(selected, status: reply.message.status)
         }
         guard let validation, reply.message.status == 304 else { return .reply(reply) }
-        reply.response.cancel()
         switch validation.outcome(of: reply.message, stored: heads) {
         case .update(let indices):
+            reply.response.cancel()
             return .updated(update(indices, question.stored, reply), reply.message)
         case .passOn:
             return .clientsOwn(reply)
         case .repeatUnconditionally:
+            reply.response.cancel()
             var plain = message.fields
             plain.remove(Self.conditions)
             return .reply(try await askOrigin(plain, exchange))
@@ -115,6 +123,16 @@ extension Forwarding {
         }
     }
 
+    /// Whether what the cache lacks of a stored body may be asked for, if this request needs any of it.
+    func mayComplete(_ representation: Representation) -> Bool {
+        guard !isAuthorized else { return false }
+        guard message.fields.contains("cache-control"), RequestDirectives(message.fields).onlyIfCached else {
+            return true
+        }
+        let range = StoredAnswer(representation, for: message).range
+        return range.isEmpty || routes.responses?.has(range, of: representation.object) == true
+    }
+
     // MARK: - Asking for the client
 
     /// Asks the origin, sends what comes of it, and keeps it if it may be kept.
@@ -123,7 +141,7 @@ extension Forwarding {
     func ask(_ question: OriginQuestion, _ flight: RequestFlight?, _ exchange: Exchange) async throws {
         // Unless something better has become of it.
         defer { flight?.end(.failed) }
-        if question.stored.isEmpty, let wanted = WantedRange(message, routes.responses?.cache) {
+        if question.selected == nil, let wanted = WantedRange(message, routes.responses?.cache) {
             return try await ask(for: wanted, question, flight, exchange)
         }
         switch try await validate(question, exchange: exchange) {
@@ -223,9 +241,13 @@ extension Forwarding {
         routes.answers.open(live, of: object)
         defer { routes.answers.close(live, of: object) }
         flight?.end(.stored)
-        // It is there already, under the same tag.
-        if routes.responses?.cache.isAtHand(object.chunk(at: position)) == true { live.end() }
         let answer = StoredAnswer(representation, for: message)
+        // It is there already, under the same tag, or leads nowhere near what the client wants.
+        if routes.responses?.cache.isAtHand(object.chunk(at: position)) == true
+            || !live.leads(to: answer.range.lowerBound, of: object)
+        {
+            live.end()
+        }
         try await send(answer, of: representation, at: reply.message.responseTime, status, to: exchange)
     }
 

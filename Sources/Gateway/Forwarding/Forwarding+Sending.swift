@@ -56,7 +56,8 @@ extension Forwarding {
             return
         }
         let copy = BodyCopy(limit: Self.copyLimit, budget: routes.copies)
-        while !copy.isGivenUp, let piece = try await reply.response.next() { copy.append(piece) }
+        // Until it ends, nobody else refreshes the response.
+        while !copy.isGivenUp, let piece = try await reply.response.next(mayDrip: false) { copy.append(piece) }
         if let body = copy.take() { _ = try await store(body, of: reply, as: new, executor: nil) }
     }
 

@@ -23,9 +23,20 @@ struct Forwarding: Sendable {
     func usable(_ responses: [Representation]) -> [Representation] {
         guard let stored = routes.responses else { return [] }
         return responses.filter { representation in
-            representation.object.size == 0 || representation.hasStrongTag && !isAuthorized
+            representation.object.size == 0
+                || representation.hasStrongTag && mayComplete(representation)
+                    && beginsAtHand(representation, stored.cache)
                 || stored.hasBody(representation.object)
         }
+    }
+
+    /// Whether a body that is not whole can be sent from where it is wanted: if the origin gives no parts of it, from what
+    /// the cache has. Behind that all of it is read up to the place; whom nothing was sent gets all of it from the origin.
+    private func beginsAtHand(_ representation: Representation, _ cache: ChunkStore) -> Bool {
+        let object = representation.object
+        guard !routes.answers.givesParts(of: object) else { return true }
+        let range = StoredAnswer(representation, for: message).range
+        return range.isEmpty || cache.isAtHand(object.chunk(at: range.lowerBound))
     }
 
     /// The answer, if a fresh response in the cache makes it and its first bytes are at hand. Does not wait.
@@ -52,7 +63,8 @@ struct Forwarding: Sendable {
                 source: routes.entry.name,
                 firstByteDeadline: routes.entry.firstByteDeadline,
                 rest: { exchange, position in
-                    try await send(representation, position..<answer.range.upperBound, to: exchange) {}
+                    let rest = position..<answer.range.upperBound
+                    try await send(representation, rest, isBegun: true, to: exchange) {}
                     try await exchange.finish()
                 }
             )
@@ -158,12 +170,12 @@ struct Forwarding: Sendable {
     private func refresh(_ stored: [Representation], _ index: Int) {
         var question = OriginQuestion(stored: stored, selected: index, reason: .stale)
         // What the origin says while it fails takes nobody's place.
-        question.staleUntil = .now()
+        question.staleUntil = Timestamp(nanoseconds: .max)
         var own = self
         own.message.method = "GET"
         // What this client has, or wants of it, is its own affair.
         own.message.fields.remove(Self.conditions)
-        routes.refresh(uri) { [own, question] in
+        routes.refresh(stored[index].object) { [own, question] in
             if case .reply(let reply) = try await own.validate(question, exchange: nil) { try await own.keep(reply) }
         }
     }
@@ -183,7 +195,7 @@ struct Forwarding: Sendable {
         try await exchange.markResolved()
         var isBegun = false
         do {
-            try await send(representation, answer.range, to: exchange) {
+            try await send(representation, answer.range, isBegun: false, to: exchange) {
                 if !isBegun { try await exchange.start(head) }
                 isBegun = true
             }
@@ -197,16 +209,18 @@ struct Forwarding: Sendable {
         try await exchange.finish()
     }
 
+    /// - Parameter isBegun: whether the client has bytes of the body already.
     /// - Throws: ``SourceError``, `changed` if the origin has another body by now, which is forgotten then;
     ///   ``OriginBody/Refusal``.
     private func send(
         _ representation: Representation,
         _ range: Range<Int64>,
+        isBegun: Bool,
         to exchange: Exchange,
         begin: () async throws -> Void
     ) async throws {
         guard let cache = routes.responses?.cache else { return }
-        let body = body(of: representation)
+        let body = body(of: representation, isBegun: isBegun)
         let (meter, name) = (routes.meter, routes.entry.name)
         let sending = CachedSending(cache: cache, object: representation.object, range: range) { range in
             let next = try await body.read(range)
@@ -215,9 +229,14 @@ struct Forwarding: Sendable {
                 if let piece { meter?.countBytes(piece.readableBytes, from: name) }
                 return piece
             }
+        } isAnothers: { error in
+            body.isAnothers(error)
         }
         do {
-            try await sending.send(to: exchange, begin: begin)
+            try await sending.send(to: exchange) {
+                body.begin()
+                try await begin()
+            }
         } catch let error as SourceError where error.code == .changed {
             routes.responses?.remove(representation)
             throw error
@@ -226,12 +245,14 @@ struct Forwarding: Sendable {
 
     /// Where this request gets from what the cache does not have: from an answer that is coming in, whoever asked for it,
     /// and else from the origin, with its own fields.
-    private func body(of representation: Representation) -> OriginBody {
-        OriginBody(representation, live: routes.answers.answer(for: representation.object)) { [self] range, tag in
+    private func body(of representation: Representation, isBegun: Bool) -> OriginBody {
+        OriginBody(representation, routes.answers, isBegun: isBegun) { [self] range, tag in
             var fields = message.fields
             fields.remove(Self.conditions)
-            fields.set("Range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)")
-            fields.set("If-Range", tag.description)
+            if let range {
+                fields.set("Range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)")
+                fields.set("If-Range", tag.description)
+            }
             let reply = try await askOrigin(fields, nil)
             return (reply.response, isKept(reply.message))
         }

@@ -23,7 +23,8 @@ final class ForwardingRoutes: Sendable {
     let copies = FillBudget(bytes: 64 << 20)
     /// Whoever needs bytes that are coming in takes them from there.
     let answers = LiveAnswers()
-    private let refreshing = Mutex<Set<ForwardedURI>>([])
+    /// The numbers of the objects whose responses are being validated for those who come after.
+    private let refreshing = Mutex<Set<UInt64>>([])
 
     init(
         _ source: any ForwardingSource,
@@ -78,15 +79,16 @@ final class ForwardingRoutes: Sendable {
     /// How long a request waits for another that asks for the same.
     var longestWait: Duration { entry.firstByteDeadline / 3 }
 
-    /// Runs `body` in the background unless it runs for `uri` already.
-    func refresh(_ uri: ForwardedURI, _ body: @escaping @Sendable () async throws -> Void) {
-        let isNew = refreshing.withLock { $0.count < 256 && $0.insert(uri).inserted }
+    /// Runs `body` in the background unless it runs for the response with that object already.
+    func refresh(_ object: CachedObject, _ body: @escaping @Sendable () async throws -> Void) {
+        let number = object.number
+        let isNew = refreshing.withLock { $0.count < 256 && $0.insert(number).inserted }
         guard isNew else { return }
         // Ends with the answer of the origin, whose waits are all bounded.
         Task {
             // What fails shows when the response is no longer to be used; the source has logged why.
             try? await body()
-            refreshing.withLock { _ = $0.remove(uri) }
+            refreshing.withLock { _ = $0.remove(number) }
         }
     }
 }

@@ -9,6 +9,9 @@ struct StoredAnswer {
     private let length: Int64?
     private let contentRange: String?
 
+    /// Fields about the bytes of one message: those of another have other digests.
+    static let digests: Set<String> = ["content-digest", "content-md5", "digest"]
+
     init(_ representation: Representation, for request: RequestMessage) {
         self.representation = representation
         let (response, size) = (representation.response, representation.object.size)
@@ -38,6 +41,7 @@ struct StoredAnswer {
         let response = representation.response
         var fields = code == 304 ? response.notModifiedFields(at: now) : response.fields(at: now)
         fields.remove("content-range")
+        if contentRange != nil { fields.remove(Self.digests) }
         var head = ResponseHead(code, fields, length.map { .length($0) } ?? .none, status, node: node)
         if let contentRange { head.add("Content-Range", contentRange) }
         return head

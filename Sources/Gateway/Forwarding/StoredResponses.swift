@@ -48,16 +48,17 @@ final class StoredResponses: Sendable {
 
     private struct Invalidations {
         private var count = 0
-        private var byURI: [ForwardedURI: Int] = [:]
+        /// By the URI at the origin: whatever host and scheme a client asked, a change is one for all of them.
+        private var byURI: [TargetURI: Int] = [:]
         /// Counts for every URI of which nothing is known any more.
         private var base = 0
 
-        func last(of uri: ForwardedURI) -> Int { byURI[uri] ?? base }
+        func last(of uri: ForwardedURI) -> Int { byURI[uri.uri] ?? base }
 
         mutating func note(_ uri: ForwardedURI) {
             count += 1
             if byURI.count >= 4096 { (byURI, base) = ([:], count) }
-            byURI[uri] = count
+            byURI[uri.uri] = count
         }
     }
 
@@ -147,6 +148,13 @@ final class StoredResponses: Sendable {
         let count = object.chunkCount
         guard count <= Self.chunkLimit else { return Int64(object.storedChunks) >= count }
         return (0..<count).allSatisfy { cache.isAtHand(ChunkID(object: object.number, index: UInt64($0))) }
+    }
+
+    /// Whether a part of the body, which is not empty, is in the cache.
+    func has(_ part: Range<Int64>, of object: CachedObject) -> Bool {
+        let (first, last) = (object.chunk(at: part.lowerBound).index, object.chunk(at: part.upperBound - 1).index)
+        guard last - first < UInt64(Self.chunkLimit) else { return hasBody(object) }
+        return (first...last).allSatisfy { cache.isAtHand(ChunkID(object: object.number, index: $0)) }
     }
 
     private func head(of object: CachedObject) -> StoredResponse? {

@@ -183,7 +183,7 @@ extension MediaDelivery {
                 DirectAnswer(
                     head: isDownload
                         ? response.head(plan, of: known.info, name: path.name, isDownload: true, cache: outcome)
-                        : response.head(plan, known.fields, outcome),
+                        : response.head(plan, of: known.info, known.fields, outcome),
                     body: CachedBody(cache, cached, upTo: range.upperBound),
                     range: range,
                     lease: lease,

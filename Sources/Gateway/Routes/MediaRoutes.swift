@@ -9,7 +9,7 @@ struct MediaRoutes: Sendable {
     let response: MediaResponse
     let pages: PageRouter
     let meter: SourceMeter?
-    let openings = SingleFlight<ObjectTable.Key, any MediaObject>()
+    let openings = SingleFlight<MediaDelivery.Opening, any MediaObject>()
 
     func delivery(
         of path: MediaPath,

@@ -23,11 +23,10 @@ package final class ForwardedResponse: Sendable {
         )
         if head.status != 304, method != "HEAD", head.hasRepairedTag { head.fields.remove("etag") }
         self.head = head
-        length = response.head.single("content-length").flatMap(byteCount)
-        let coding = response.head.fields.list("transfer-encoding").last
-        isDelimited =
-            [204, 304].contains(response.head.status) || length != nil
-            || coding.map { FieldSyntax.isSameName($0, "chunked") } == true
+        let codings = response.head.tokens("transfer-encoding")
+        // In a coded body it is not what counts (RFC 9112 §6.3).
+        length = codings.isEmpty ? response.head.single("content-length").flatMap(byteCount) : nil
+        isDelimited = [204, 304].contains(response.head.status) || length != nil || codings == ["chunked"]
         exchange = response.exchange
         limit = idleTimeout
         pace = Mutex(LeastPace(limit: idleTimeout))
@@ -67,7 +66,8 @@ extension HTTPSource {
     /// nothing of its body was taken.
     ///
     /// - Throws: ``SourceError``: `badPath` if the target would leave the base URL, `refused` if the request cannot be
-    ///   sent, or has passed this gateway before (its cause is a ``RequestLoop`` then), and what no answer comes to.
+    ///   sent, or has passed this gateway before (its cause is a ``RequestLoop`` then), `unavailable` for a body in
+    ///   another transfer coding than chunks, and what no answer comes to.
     ///   `CancellationError`, and whatever the request's body throws.
     package func forward(
         _ request: ForwardedRequest,
@@ -78,6 +78,16 @@ extension HTTPSource {
         let response = try await origin.respond(
             to: OriginRequest(request, for: client, node: origin.node, forwardsHost: settings.forwardsHost)
         )
+        guard request.method == "HEAD" || Self.isPlain(response.head) else {
+            response.exchange.cancel()
+            throw SourceError.misbehaved("a transfer coding that was not asked for")
+        }
         return ForwardedResponse(response, to: request.method, idleTimeout: settings.idleTimeout)
+    }
+
+    /// Whether the bytes of the body are the message's own: only the chunks are taken off on the way, and the field that
+    /// tells of another coding goes no further. `identity`, which servers of old send, is none.
+    private static func isPlain(_ head: OriginHead) -> Bool {
+        [204, 304].contains(head.status) || [[], ["chunked"], ["identity"]].contains(head.tokens("transfer-encoding"))
     }
 }

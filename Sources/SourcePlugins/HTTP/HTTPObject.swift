@@ -10,7 +10,8 @@ final class HTTPObject: MediaObject {
     let path: MediaPath
     let version: ObjectVersion
     let origin: Origin
-    let rangeless: RangelessObjects
+    let rangeless: RememberedPaths
+    let unmeasured: RememberedPaths
     /// The base URL that had it.
     let base: Int
     /// The answer that told of it, if it has bytes that are likely to be read, and which these are.
@@ -22,7 +23,8 @@ final class HTTPObject: MediaObject {
         at path: MediaPath,
         base: Int,
         origin: Origin,
-        rangeless: RangelessObjects,
+        rangeless: RememberedPaths,
+        unmeasured: RememberedPaths,
         begun: BegunAnswer? = nil
     ) {
         let freshness = OriginFreshness(head, now: .now())
@@ -32,13 +34,15 @@ final class HTTPObject: MediaObject {
             revision: freshness.isStorable ? facts.version.revision : nil,
             lastModified: freshness.lastModified,
             mediaType: facts.mediaType,
-            validity: freshness.validity
+            validity: freshness.validity,
+            caching: freshness.caching
         )
         version = facts.version
         self.path = path
         self.base = base
         self.origin = origin
         self.rangeless = rangeless
+        self.unmeasured = unmeasured
         self.begun = Mutex(begun)
     }
 
@@ -119,13 +123,16 @@ final class HTTPRead: Sendable {
         }
         while !progress.isComplete {
             do {
-                let answer: OriginExchange
-                if let exchange {
-                    answer = exchange
-                } else {
-                    answer = try await begin(&progress)
-                    exchange = answer
+                if exchange == nil {
+                    switch try await begin(&progress) {
+                    case .exchange(let begun): exchange = begun
+                    case .checked(let part):
+                        let bytes = try progress.take(part)
+                        _ = try progress.answerEnded()
+                        if let bytes { return bytes }
+                    }
                 }
+                guard let answer = exchange else { continue }
                 let start = ContinuousClock.now
                 guard let part = try await answer.next(within: object.origin.settings.idleTimeout) else {
                     exchange = nil
@@ -154,32 +161,91 @@ final class HTTPRead: Sendable {
         return nil
     }
 
+    private enum Answer {
+        case exchange(OriginExchange)
+        /// All of one that did not say its length in front.
+        case checked(ByteBuffer)
+    }
+
     /// Asks for what is missing.
-    private func begin(_ progress: inout ReadProgress) async throws -> OriginExchange {
+    private func begin(_ progress: inout ReadProgress) async throws -> Answer {
+        while true {
+            if let answer = try await tryToBegin(&progress) { return answer }
+        }
+    }
+
+    /// - Returns: `nil` if another way to ask has to be tried.
+    private func tryToBegin(_ progress: inout ReadProgress) async throws -> Answer? {
         let version = object.version
         if let begun = object.takeBegun(at: progress.position) {
             try progress.begin(.part(begun.interval), size: version.size)
-            return begun.exchange
+            return .exchange(begun.exchange)
         }
         let isRangeless = version.size == nil || object.rangeless.contains(object.path)
         if isRangeless { try progress.begin(.whole, size: version.size) }
+        var asked = progress.rest
+        if !isRangeless, object.unmeasured.contains(object.path) {
+            asked = asked.lowerBound..<min(asked.upperBound, asked.lowerBound + Self.longestUnmeasured)
+        }
         let request = try OriginRequest(
             object.path,
-            isRangeless ? nil : progress.rest,
+            isRangeless ? nil : asked,
             validator: version.validator,
             for: .current,
             node: object.origin.node
         )
         let response = try await object.origin.respond(to: request, preferring: object.base)
         do {
-            let body = try OriginAnswer.body(response.head, asked: progress.rest, of: version)
-            if case .whole = body, !isRangeless { object.rangeless.insert(object.path) }
+            let body = try OriginAnswer.body(response.head, asked: asked, of: version)
+            switch body {
+            case .whole:
+                if !isRangeless { object.rangeless.insert(object.path) }
+            case .part(let interval) where !OriginAnswer.isMeasured(response.head):
+                return try await checked(response.exchange, interval, &progress)
+            case .part: break
+            }
             try progress.begin(body, size: version.size)
         } catch {
             response.exchange.discard()
             object.origin.note(error, of: object.path)
             throw error
         }
-        return response.exchange
+        return .exchange(response.exchange)
     }
+
+    /// Reads a part to its end before anything of it is used: only then it is known whether it was as long as it should be.
+    ///
+    /// - Returns: `nil` if it is too long for that, or parts may not be joined.
+    private func checked(
+        _ exchange: OriginExchange,
+        _ interval: Range<Int64>,
+        _ progress: inout ReadProgress
+    ) async throws -> Answer? {
+        object.unmeasured.insert(object.path)
+        guard object.version.validator != nil || interval.upperBound == progress.end else {
+            object.rangeless.insert(object.path)
+            exchange.cancel()
+            return nil
+        }
+        guard interval.count <= Self.longestUnmeasured else {
+            exchange.cancel()
+            return nil
+        }
+        var bytes = ByteBuffer()
+        while true {
+            let start = ContinuousClock.now
+            guard let part = try await exchange.next(within: object.origin.settings.idleTimeout) else { break }
+            let isFastEnough = state.withLock { $0.pace.note(part.readableBytes, after: .now - start) }
+            guard isFastEnough else { throw OriginFailure(.timedOut) }
+            guard part.readableBytes <= interval.count - bytes.readableBytes else {
+                throw SourceError.misbehaved("more than it announced")
+            }
+            bytes.writeImmutableBuffer(part)
+        }
+        guard bytes.readableBytes == interval.count else { throw OriginFailure(.broken) }
+        try progress.begin(.part(interval), size: object.version.size)
+        return .checked(bytes)
+    }
+
+    private static let longestUnmeasured: Int64 = 1 << 20
 }

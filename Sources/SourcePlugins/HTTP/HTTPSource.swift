@@ -7,7 +7,9 @@ import Logging
 /// until something is asked of it.
 package final class HTTPSource: MediaSource {
     let origin: Origin
-    private let rangeless: RangelessObjects
+    private let rangeless: RememberedPaths
+    /// Of objects whose origin does not say in front how long a part is.
+    private let unmeasured: RememberedPaths
     private let logger: Logger
 
     /// - Parameters:
@@ -32,7 +34,8 @@ package final class HTTPSource: MediaSource {
             lookUp: lookUp ?? HostResolver.system,
             now: now
         )
-        rangeless = RangelessObjects(lifetime: policy.rangelessFor, now: now)
+        rangeless = RememberedPaths(lifetime: policy.rangelessFor, now: now)
+        unmeasured = RememberedPaths(lifetime: policy.rangelessFor, now: now)
     }
 
     package var isRemote: Bool { true }
@@ -77,7 +80,9 @@ package final class HTTPSource: MediaSource {
         }
         guard let facts else { return nil }
         if response.head.status == 206 {
-            if let range, range.count > 1, let interval = facts.interval {
+            if !OriginAnswer.isMeasured(response.head) {
+                unmeasured.insert(path)
+            } else if let range, range.count > 1, let interval = facts.interval {
                 begun = BegunAnswer(interval: interval, exchange: response.exchange)
             } else {
                 // The read that follows is to have this connection.
@@ -92,6 +97,7 @@ package final class HTTPSource: MediaSource {
             base: response.base,
             origin: origin,
             rangeless: rangeless,
+            unmeasured: unmeasured,
             begun: begun
         )
     }

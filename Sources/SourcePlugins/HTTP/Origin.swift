@@ -137,10 +137,11 @@ final class Origin: Sendable {
         do {
             let response = try await follow(request, from: base) { status in
                 isSettled = true
-                if status < 500 {
-                    breakers.succeed(base)
-                } else {
+                // Any other error is one of the request: whoever answers so lives.
+                if [502, 503, 504].contains(status) {
                     breakers.fail(base, permit, .answer(path: request.path))
+                } else {
+                    breakers.succeed(base)
                 }
             }
             guard response.head.status >= 500 else { return .success(response) }

@@ -107,6 +107,11 @@ package enum OriginAnswer {
         return range
     }
 
+    /// Whether the length of the body is said in front, so that it can be held against its Content-Range.
+    static func isMeasured(_ head: OriginHead) -> Bool {
+        head.values("transfer-encoding").isEmpty && !head.values("content-length").isEmpty
+    }
+
     /// - Returns: `nil` if the length is not said.
     private static func contentLength(_ head: OriginHead) throws(SourceError) -> Int64? {
         let values = Set(head.values("content-length"))

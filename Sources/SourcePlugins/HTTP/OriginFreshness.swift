@@ -5,6 +5,7 @@ struct OriginFreshness: Sendable, Hashable {
     let isStorable: Bool
     /// When the object was last changed, as the origin says; `nil` if it does not.
     let lastModified: Timestamp?
+    let caching: OriginCaching
 
     /// Without a check for a day at most, and for a second where the origin says nothing: that an object has not changed
     /// for long is no promise.
@@ -20,5 +21,16 @@ struct OriginFreshness: Sendable, Hashable {
         // Nobody can tell for whom else it would be right (RFC 9111 §4.1).
         isStorable = validity.mayBeStored && !head.tokens("vary").contains("*")
         lastModified = message.lastModified.map { Timestamp(seconds: $0) }
+        func text(_ name: String) -> String? {
+            let values = head.values(name)
+            return values.isEmpty ? nil : values.joined(separator: ", ")
+        }
+        caching = OriginCaching(
+            cacheControl: text("cache-control"),
+            expires: head.single("expires"),
+            cacheStatus: text("cache-status"),
+            age: Freshness(message, policy: policy).initialAge,
+            since: now
+        )
     }
 }

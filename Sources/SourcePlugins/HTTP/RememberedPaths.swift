@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Remembers for a while of which objects an origin has given all when it was asked for a part.
-final class RangelessObjects: Sendable {
+/// Remembers paths for a while, such as those of objects of which an origin gives all when it is asked for a part.
+final class RememberedPaths: Sendable {
     private let lifetime: Duration
     private let limit: Int
     private let now: @Sendable () -> ContinuousClock.Instant

@@ -117,11 +117,16 @@ import Testing
         #expect(plan.contentLength == nil)
     }
 
-    @Test("an empty object is 200 without a body, and 416 for any range")
+    @Test("an empty object is 200 without a body, as is all of it from its start on, and 416 for any other range")
     func empty() {
         let info = Self.info(size: 0)
-        #expect(DeliveryPlan(info: info, isHead: false, range: nil, preconditions: .init()).body == .none)
-        for range in ["bytes=0-", "bytes=0-0", "bytes=-1", "bytes=-0"] {
+        for range in [nil, "bytes=0-"] {
+            let plan = DeliveryPlan(info: info, isHead: false, range: range, preconditions: .init())
+            #expect(plan.status == 200)
+            #expect(plan.body == .none)
+            #expect(plan.contentLength == 0)
+        }
+        for range in ["bytes=1-", "bytes=0-0", "bytes=-1", "bytes=-0"] {
             let plan = DeliveryPlan(info: info, isHead: false, range: range, preconditions: .init())
             #expect(plan.status == 416)
             #expect(plan.contentRange == "bytes */0")

@@ -42,6 +42,17 @@ import Testing
         #expect(table.lookup(try Self.key("a"), now: .now) == nil)
     }
 
+    @Test("what was asked for before a purge is not kept after it")
+    func purge() throws {
+        let table = ObjectTable()
+        let before = table.purges
+        table.removeAll { _ in true }
+        table.insert(Self.info(.immutable), for: try Self.key("a"), now: .now, knownSince: before)
+        #expect(table.lookup(try Self.key("a"), now: .now) == nil)
+        table.insert(Self.info(.immutable), for: try Self.key("a"), now: .now, knownSince: table.purges)
+        #expect(table.lookup(try Self.key("a"), now: .now) != nil)
+    }
+
     @Test("the table is bounded, and the oldest entry makes room")
     func capacity() throws {
         let table = ObjectTable(capacity: 10)

@@ -18,13 +18,17 @@ import Testing
 
     // MARK: - Answers
 
-    @Test("a range comes with its exact bytes, and the connection goes on")
-    func ranges() async throws {
-        try await TestGateway.with(Self.source()) { gateway in
+    @Test("a range comes with its exact bytes, and the connection goes on", arguments: [false, true])
+    func ranges(isRemote: Bool) async throws {
+        let source = SyntheticSource(isRemote: isRemote)
+        try source.put("film.mkv", size: 3_000_000)
+        try await TestGateway.with(source) { gateway in
             let client = try await gateway.client()
             for (range, expected) in [
                 ("bytes=0-0", 0..<1), ("bytes=1048575-1048576", 1_048_575..<1_048_577),
                 ("bytes=-5", 2_999_995..<3_000_000),
+                ("bytes=2999999-9223372036854775807", 2_999_999..<3_000_000),
+                ("bytes=2999999-99999999999999999999", 2_999_999..<3_000_000),
                 ("bytes=2999999-9999999", 2_999_999..<3_000_000), ("bytes=100000-1500000", 100_000..<1_500_001),
             ] as [(String, Range<Int64>)] {
                 let answer = try await client.request("/media/film.mkv", fields: ["Range: \(range)"])

@@ -110,15 +110,15 @@ struct HTTPForwardingFailureTests {
     func breaker() async throws {
         let clock = SettableClock()
         try await withHTTP(
-            OriginScript { _ in .status("500 Internal Server Error") },
+            OriginScript { _ in .status("502 Bad Gateway") },
             HTTPSetup(now: { clock.now }, settings: { settings, _ in settings.breakerFailures = 3 })
         ) { http async throws in
-            for path in 0..<3 { #expect(try await http.forward("POST", "\(path)").head.status == 500) }
+            for path in 0..<3 { #expect(try await http.forward("POST", "\(path)").head.status == 502) }
             let error = try await sourceError { _ = try await http.forward("GET", "other") }
             #expect(error?.code == .unavailable)
             #expect(http.origin.requests.count == 3)
             clock.advance(by: .seconds(2))
-            #expect(try await http.forward("GET", "other").head.status == 500)
+            #expect(try await http.forward("GET", "other").head.status == 502)
         }
     }
 

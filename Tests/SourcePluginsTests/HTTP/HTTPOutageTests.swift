@@ -10,7 +10,7 @@ struct HTTPOutageTests {
         let clock = SettableClock()
         let isUp = ChangeFlag()
         try await withHTTP(
-            OriginScript { isUp.value ? OriginObject().reply($0) : .status("500 Internal Server Error") },
+            OriginScript { isUp.value ? OriginObject().reply($0) : .status("502 Bad Gateway") },
             HTTPSetup(
                 now: { clock.now },
                 settings: { settings, _ in (settings.retries, settings.breakerFailures) = (0, 3) }
@@ -32,7 +32,7 @@ struct HTTPOutageTests {
         try await withHTTP(
             OriginScript { request in
                 switch request.target {
-                case "/broken": .status("500 Internal Server Error")
+                case "/broken": .status("502 Bad Gateway")
                 case "/silent": FaultyOrigin.Reply(head: "", ending: .stall)
                 default: OriginObject().reply(request)
                 }
@@ -57,7 +57,7 @@ struct HTTPOutageTests {
 
     @Test(
         "what is missing or refused is no sign of being down",
-        arguments: ["404 Not Found", "403 Forbidden", "429 Slow"]
+        arguments: ["404 Not Found", "403 Forbidden", "429 Slow", "500 Broken", "501 Not Implemented"]
     )
     func statuses(_ status: String) async throws {
         try await withHTTP(

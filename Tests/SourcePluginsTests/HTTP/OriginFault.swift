@@ -158,6 +158,15 @@ struct OriginFault: Sendable, CustomTestStringConvertible {
             reply.content = (object.content, range.lowerBound..<(range.lowerBound + 11))
             return reply
         },
+        misshapen("a range in chunks with other bytes, and one more of them") { range, object in
+            var reply = object.part(range).chunked()
+            reply.content = (OriginObject.second.content, range.lowerBound..<(range.upperBound + 1))
+            return reply
+        },
+        later("ranges in chunks, with what they should have", whole: .whole) { request, object in
+            guard let range = request.range else { return object.whole }
+            return object.part(range.lowerBound..<min(range.upperBound + 1, object.size)).chunked()
+        },
         later("a mebibyte at most in an answer", whole: .whole) { request, object in
             guard let range = request.range else { return object.whole }
             return object.part(range.lowerBound..<min(range.upperBound + 1, range.lowerBound + 1 << 20))

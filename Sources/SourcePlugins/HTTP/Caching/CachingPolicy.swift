@@ -12,7 +12,7 @@ package struct CachingPolicy: Sendable, Hashable {
     package var setCookie = SetCookie.store
     /// How much of the time since `Last-Modified` a response without explicit lifetime stays fresh, in hundredths.
     package var heuristicPercentage = 10
-    /// How long 404, 410 and 5xx without explicit lifetime stay fresh at most; `nil` leaves them to the heuristics.
+    /// How long 404 and 410 without explicit lifetime stay fresh at most; `nil` leaves them to the heuristics.
     package var negativeLifetime: Duration?
     /// Staleness where the response says nothing about it; its own directives hold, those that forbid it too.
     package var staleWhileRevalidate: Duration?

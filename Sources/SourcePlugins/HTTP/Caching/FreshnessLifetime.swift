@@ -21,9 +21,11 @@ struct FreshnessLifetime {
     /// Statuses whose responses may be kept without an explicit lifetime (RFC 9110 §15.1).
     static let heuristicStatuses: Set<Int> = [200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501]
 
-    static func isNegative(_ status: Int) -> Bool {
-        status == 404 || status == 410 || (500...599).contains(status)
-    }
+    /// The most that is guessed of an error: it may be mended at any time, and its `Last-Modified` tells nothing of that.
+    static let longestError = Duration.seconds(10)
+
+    /// Whether a response says that there is nothing. A failure of the origin says nothing about what there is.
+    static func isNegative(_ status: Int) -> Bool { status == 404 || status == 410 }
 
     /// A date that cannot be read has passed (RFC 9111 §5.3); of several the first to come counts.
     private static func expires(of response: ResponseMessage) -> Duration? {
@@ -41,7 +43,8 @@ struct FreshnessLifetime {
         if let limit = policy.negativeLifetime, isNegative(response.status) {
             return (min(heuristic ?? limit, limit), .negative)
         }
-        return heuristic.map { ($0, .heuristic) } ?? (.zero, .nothing)
+        guard let heuristic else { return (.zero, .nothing) }
+        return (response.status < 400 ? heuristic : min(heuristic, longestError), .heuristic)
     }
 
     /// A part of the time that the response had not changed for, at most a day (RFC 9111 §4.2.2).

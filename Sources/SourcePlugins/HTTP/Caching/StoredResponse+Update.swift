@@ -38,8 +38,7 @@ extension StoredResponse {
         return FreshenedResponse(response: response, effect: effect(of: message, to: request, terms))
     }
 
-    /// The requests that this answers with the fields of `message`. The one that asked may be for another variant, unless
-    /// there is another `Vary` now.
+    /// The requests that this answers with the fields of `message`: other ones if there is another `Vary` now.
     private func updatedVariant(_ message: ResponseMessage, _ request: RequestMessage) -> VariantKey? {
         if VariantKey.names(in: message.fields) == variant.selectors.map(\.name) { return variant }
         return VariantKey(response: message.fields, request: request.fields)

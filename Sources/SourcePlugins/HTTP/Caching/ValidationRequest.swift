@@ -12,19 +12,25 @@ package struct ValidationRequest: Sendable, Hashable {
     /// would do.
     package var isClientsOwn: Bool { named.isEmpty }
 
+    /// Those that the request could select. A 304 is about no others (RFC 9111 §4.3.4): they may have its body, but what
+    /// else there is in their heads was for other requests.
+    private let selectable: [Int]
+
     private var isConditional: Bool { fields.contains("if-none-match") || fields.contains("if-modified-since") }
 
     /// More tags than this are not sent: the origin might refuse the field for its length.
     static let tagLimit = 16
 
     /// - Parameters:
-    ///   - stored: the responses for the request's URI.
+    ///   - stored: the responses for the request's URI. Only the validators of those that it could select are named.
     ///   - selected: which of them ``StoredResponse/select(for:among:)`` found, if any.
     package init(for request: RequestMessage, stored: [StoredResponse], selected: Int?) {
         self.selected = selected
+        var selecting = SelectingFields(request.fields)
+        selectable = stored.indices.filter { stored[$0].variant.matches(&selecting) }
         let response = selected.flatMap { stored.indices.contains($0) ? stored[$0] : nil }
         // Without a tag of its own, the others' would keep the origin from looking at the date (RFC 9110 §13.1.3).
-        let tagged = response.map { $0.eTag != nil } ?? true ? Self.tagged(stored, first: selected) : []
+        let tagged = response.map { $0.eTag != nil } ?? true ? Self.tagged(stored, selectable, first: selected) : []
         let lastModified = response?.fields.first("last-modified").flatMap { response?.lastModified == nil ? nil : $0 }
         guard !tagged.isEmpty || lastModified != nil else {
             (fields, named, clientTags) = (request.fields, [], [])
@@ -42,10 +48,14 @@ package struct ValidationRequest: Sendable, Hashable {
         named = tagged.isEmpty ? [selected].compactMap { $0 } : tagged.map(\.index)
     }
 
-    /// The stored responses with tags, each tag once, `first` first, the latest next.
-    private static func tagged(_ stored: [StoredResponse], first: Int?) -> [(index: Int, tag: ETag)] {
+    /// The selectable responses with tags, each tag once, `first` first, the latest next.
+    private static func tagged(
+        _ stored: [StoredResponse],
+        _ selectable: [Int],
+        first: Int?
+    ) -> [(index: Int, tag: ETag)] {
         let dates = stored.map(\.date)
-        let order = stored.indices.sorted { left, right in
+        let order = selectable.sorted { left, right in
             if left == first || right == first { return left == first && right != first }
             return dates[left] > dates[right]
         }
@@ -77,10 +87,10 @@ extension ValidationRequest {
         if response.hasRepairedTag { return isClientsOwn && isConditional ? .passOn : .repeatUnconditionally }
         if let tag = response.eTag {
             if !tag.isWeak {
-                let matching = stored.indices.filter { stored[$0].eTag?.matchesStrongly(tag) ?? false }
+                let matching = indices(of: stored) { $0.eTag?.matchesStrongly(tag) ?? false }
                 if !matching.isEmpty { return .update(selectedFirst(matching)) }
             } else {
-                let matching = stored.indices.filter { stored[$0].eTag?.matchesWeakly(tag) ?? false }
+                let matching = indices(of: stored) { $0.eTag?.matchesWeakly(tag) ?? false }
                 if let match = best(of: matching, stored) { return .update([match]) }
             }
             return isClientsOwn && isConditional || clientTags.contains { $0.matchesWeakly(tag) }
@@ -88,13 +98,15 @@ extension ValidationRequest {
         }
         guard !isClientsOwn else {
             // It may be about a response without validator that the client took its date from.
-            if stored.count == 1, stored.allSatisfy({ !$0.hasValidator }), response.lastModified == nil {
-                return .update([0])
+            if selectable.count == 1, response.lastModified == nil,
+                let only = indices(of: stored, where: { !$0.hasValidator }).first
+            {
+                return .update([only])
             }
             return isConditional ? .passOn : .repeatUnconditionally
         }
         if let lastModified = response.lastModified {
-            let matching = stored.indices.filter { stored[$0].lastModified == lastModified }
+            let matching = indices(of: stored) { $0.lastModified == lastModified }
             return best(of: matching, stored).map { .update([$0]) } ?? .repeatUnconditionally
         }
         // No validator at all: it means the one that was asked about, if that was one, and the client asked nothing.
@@ -102,6 +114,10 @@ extension ValidationRequest {
             clientTags.allSatisfy({ $0 == stored[index].eTag })
         else { return .repeatUnconditionally }
         return .update([index])
+    }
+
+    private func indices(of stored: [StoredResponse], where isMeant: (StoredResponse) -> Bool) -> [Int] {
+        selectable.filter { stored.indices.contains($0) && isMeant(stored[$0]) }
     }
 
     /// The selected one if it is among them, else the latest. RFC 9111 has the latest always, which may be another

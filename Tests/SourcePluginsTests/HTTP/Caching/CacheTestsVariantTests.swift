@@ -236,7 +236,7 @@ struct CacheTestsVariantTests {
         .init(
             "conditional-etag-vary-headers-mismatch",
             ["Expires": 10_000, "ETag": "\"abcdef\"", "Date": 0, "Vary": "Abc"],
-            .eTagValidated,
+            .notCached,
             request: ["Abc": "123"],
             second: ["Abc": "456"]
         ),

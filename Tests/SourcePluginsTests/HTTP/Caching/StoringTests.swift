@@ -135,9 +135,10 @@ struct StoringTests {
     }
 
     @Test(
-        "failures without a lifetime get the operator's, which limits a guess and nothing explicit",
+        "404 and 410 without a lifetime get the operator's, which limits a guess and nothing explicit",
         arguments: [
-            (404, [:], 10), (410, [:], 10), (500, [:], 10), (503, [:], 10), (403, [:], nil), (200, [:], nil),
+            (404, [:], 10), (410, [:], 10), (500, [:], nil), (503, [:], nil), (403, [:], nil), (200, [:], nil),
+            (500, ["Last-Modified": dayBefore], nil), (503, ["Cache-Control": "max-age=60"], 60),
             (404, ["Cache-Control": "max-age=60"], 60), (404, ["Last-Modified": dayBefore], 10),
             (404, ["Last-Modified": HeaderDate.format(seconds: now.seconds - 50)], 5),
             (404, ["Cache-Control": "no-store"], nil), (404, ["Cache-Control": "private"], nil),
@@ -152,6 +153,21 @@ struct StoringTests {
         } else {
             #expect(lifetime == nil)
         }
+    }
+
+    @Test(
+        "an error is kept for seconds on a guess, and as long as it says",
+        arguments: [
+            (404, [:], 10), (405, [:], 10), (410, [:], 10), (414, [:], 10), (501, [:], 10),
+            (500, ["Cache-Control": "public"], 10), (404, ["Cache-Control": "max-age=60"], 60), (200, [:], 8640),
+            (301, [:], 8640),
+        ] as [(Int, HeaderFields, Int)]
+    )
+    func errors(status: Int, fields: HeaderFields, lifetime: Int) throws {
+        var fields = fields
+        fields.set("Last-Modified", Self.dayBefore)
+        guard case .store(let response) = try Self.decide("GET", [:], status, fields) else { throw Refused() }
+        #expect(response.freshness.lifetime == .seconds(lifetime))
     }
 
     @Test("a guess is a share of the time without a change, and a day at most")

@@ -7,8 +7,10 @@ struct ValidationTests {
 
     private static func date(_ offset: Int64) -> String { HeaderDate.format(seconds: start.seconds + offset) }
 
-    /// Responses of one URI that differ by `Accept`, each a second younger than the one before it.
-    private static func variants(_ validators: [HeaderFields]) throws -> [StoredResponse] {
+    /// Responses of one URI, each a second younger than the one before it.
+    ///
+    /// - Parameter differ: whether each is for another `Accept`, and not all for none.
+    private static func variants(_ validators: [HeaderFields], differ: Bool = false) throws -> [StoredResponse] {
         try validators.enumerated().map { index, validator in
             var fields: HeaderFields = ["Cache-Control": "max-age=10, stale-if-error=1", "Vary": "Accept"]
             fields.set("Date", date(Int64(index)))
@@ -18,7 +20,7 @@ struct ValidationTests {
                 fields: fields,
                 freshness: Freshness(message(200, fields), policy: CachingPolicy()),
                 variant: try #require(
-                    VariantKey(response: fields, request: ["Accept": "\(index)"])
+                    VariantKey(response: fields, request: differ ? ["Accept": "\(index)"] : [:])
                 )
             )
         }
@@ -107,6 +109,22 @@ struct ValidationTests {
         let stored = try Self.variants(tags.map { ["ETag": $0] })
         let validation = ValidationRequest(for: try Self.request(), stored: stored, selected: selected)
         #expect(validation.outcome(of: Self.message(304, fields), stored: stored) == expected)
+    }
+
+    @Test("a response that the request could not select is neither asked about nor changed by a 304")
+    func otherVariants() throws {
+        let stored = try Self.variants([["ETag": "\"a\""], ["ETag": "\"a\""], ["ETag": "\"b\""]], differ: true)
+        let update = Self.message(304, ["ETag": "\"a\"", "Access-Control-Allow-Origin": "https://one.example"])
+        let known = ValidationRequest(for: try Self.request(["Accept": "1"]), stored: stored, selected: 1)
+        #expect(known.fields.first("if-none-match") == "\"a\"")
+        #expect(known.outcome(of: update, stored: stored) == .update([1]))
+        let new = try Self.request(["Accept": "9"])
+        let unknown = ValidationRequest(for: new, stored: stored, selected: nil)
+        #expect(unknown.fields == new.fields && unknown.isClientsOwn)
+        #expect(unknown.outcome(of: update, stored: stored) == .repeatUnconditionally)
+        let conditional = try Self.request(["Accept": "9", "If-None-Match": "\"a\""])
+        let own = ValidationRequest(for: conditional, stored: stored, selected: nil)
+        #expect(own.outcome(of: update, stored: stored) == .passOn)
     }
 
     @Test(
@@ -201,7 +219,7 @@ struct ValidationTests {
 
     @Test("another Vary in a 304 makes another key, by the request that it answers")
     func otherVary() throws {
-        let stored = try Self.variants([["ETag": "\"a\""]])[0]
+        let stored = try Self.variants([["ETag": "\"a\""]], differ: true)[0]
         let request = try Self.request(["Accept": "0", "Foo": "bar"])
         let fresh = stored.freshened(
             by: Self.message(304, ["Vary": "Foo"]),
@@ -261,7 +279,7 @@ struct ValidationTests {
 
     @Test("of the responses that match, the one made last is selected")
     func selection() throws {
-        var stored = try Self.variants([[:], [:], [:]])
+        var stored = try Self.variants([[:], [:], [:]], differ: true)
         func selected(_ accept: String, _ method: String = "GET") throws -> Int? {
             let request = try Self.request(["Accept": accept], method)
             return StoredResponse.select(for: request, among: stored)
