@@ -95,11 +95,12 @@ package struct GatewayService: Sendable {
             pluginsDirectory: config.pluginsDirectory,
             logger: telemetry.logger
         )
+        let node = NodeName.structuredField(config.server.name)
         let dispatcher = DataDispatcher(
             sources: table,
             objects: status.objects,
             cache: cache,
-            response: MediaResponse(node: NodeName.structuredField(config.server.name)),
+            response: MediaResponse(node: node),
             pages: pages,
             pageDeadline: config.server.firstByteDeadline,
             meter: SourceMeter(table.entries.map(\.name), in: telemetry.registry),
@@ -121,7 +122,8 @@ package struct GatewayService: Sendable {
                 logger: telemetry.logger,
                 reporter: telemetry.reporter(.data),
                 registry: registry,
-                trustedProxies: config.server.trustedProxies
+                trustedProxies: config.server.trustedProxies,
+                cacheNode: node
             ),
             dispatcher: dispatcher,
             drain: drain,

@@ -333,9 +333,8 @@ def faults(trap: int) -> list[Fault]:
         Fault("body in chunks ends early", partial(truncated, framing="chunked")),
         Fault("body without a length ends early", partial(truncated, framing="close"), unnoticeable=("proxy",),
               note="An answer whose length is neither said nor in chunks ends where its connection ends. Nobody "
-                   "can tell that something is missing. With profile `proxy` the short body is `wrong`, is kept, "
-                   "and is sent to the next client as well, until the ETag changes or the object is purged. With "
-                   "profile `media`, and for a range, the length is known from `Content-Range`."),
+                   "can tell that something is missing. With profile `proxy` the short body is `wrong`, and not kept. "
+                   "With profile `media`, and for a range, the length is known from `Content-Range`."),
         Fault("reset in mid-body", reset),
         Fault("reset in mid-body, then another version", reset, after=5),
         Fault("one reset in mid-body, then right", reset_once, harmless=("media",)),

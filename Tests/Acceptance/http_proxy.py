@@ -95,6 +95,10 @@ def script(asked: Asked) -> Answer:
         answer = ranged(asked, SERIES, '"series"' if name == "digested" else 'W/"series"', **STRONG)
         answer.fields["Content-Digest"] = digest(answer.body).decode()
         return answer
+    if name == "coded":
+        if "gzip" in asked.fields.get("accept-encoding", ""):
+            return ranged(asked, FILM, '"coded"', content_encoding="gzip", **STRONG)
+        return ranged(asked, SERIES, '"series"', **STRONG)
     if name == "members":
         if asked.fields.get("cookie") == "bad":
             return Answer(403, b"no", pause=1)
@@ -278,6 +282,16 @@ def refused(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) -
     out.check(whole.body == SERIES, "proxy: what the origin refuses to one client does not end another's body", f"{whole}")
 
 
+def coded(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) -> None:
+    del origin
+    plain = part(server, "coded", 0)
+    other = part(server, "coded", 2 * MIB, **{"Accept-Encoding": "gzip"})
+    again = part(server, "coded", 0)
+    out.check(plain.body == again.body == SERIES[:100] and "; hit" in status(again)
+              and other.body == SERIES[2 * MIB:2 * MIB + 100] and other.header("content-encoding") is None,
+              "proxy: what is missing of a body is asked for in the coding that is kept", f"{other}, {status(again)}")
+
+
 def collapsed(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) -> None:
     for name, size, seed in (("slow", 3 * MIB, 5), ("weak", 2 * MIB, 6)):
         whole = noise(size, seed)
@@ -305,8 +319,11 @@ def outage(origin: ScriptedOrigin, server: OriginGateway, out: report.Report) ->
     stale = fetch(server.address, at("stale"))
     hit = fetch(server.address, at("film"), fields=[("Range", "bytes=0-99")])
     began = time.monotonic()
-    lost = [fetch(server.address, at(f"lost{number}")).status for number in range(8)]
+    failures = [fetch(server.address, at(f"lost{number}")) for number in range(8)]
+    lost = [reply.status for reply in failures]
     slowest = (time.monotonic() - began) / 8
+    out.check(all("; detail=" in status(reply) for reply in failures), "proxy: failures have a Cache-Status too",
+              status(failures[0]))
     only = fetch(server.address, at("lost"), fields=[("Cache-Control", "only-if-cached")]).status
     origin.start()
     began = time.monotonic()
@@ -390,7 +407,7 @@ def main(out: report.Report, quick: bool) -> None:
     with gateway.folder("proxy.") as root, ScriptedOrigin(script) as origin:
         with proxy(root, origin.base) as server:
             for check in (stored, validated, passed, ranges, measured, without_ranges, unshared, renewed, digested, refused,
-                          collapsed, broken, outage, restarted, purged):
+                          coded, collapsed, broken, outage, restarted, purged):
                 with out.guarded(f"http proxy, {check.__name__}"):
                     check(origin, server, out)
         for check in (limited, tiers):

@@ -249,6 +249,8 @@ struct Forwarding: Sendable {
         OriginBody(representation, routes.answers, isBegun: isBegun) { [self] range, tag in
             var fields = message.fields
             fields.remove(Self.conditions)
+            // In the form in which it is kept, whatever else this client takes.
+            fields.set("Accept-Encoding", representation.response.fields.first("content-encoding") ?? "identity")
             if let range {
                 fields.set("Range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)")
                 fields.set("If-Range", tag.description)

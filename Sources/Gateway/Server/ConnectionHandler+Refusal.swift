@@ -54,7 +54,7 @@ extension ConnectionHandler {
         isKeepAlive: Bool,
         stages: RequestStages
     ) {
-        let (head, body) = services.answer(to: problem, id: request.id)
+        let (head, body) = services.answer(to: problem, id: request.id, route: route)
         send(head, body: body, to: request, route: route, source: source, isKeepAlive: isKeepAlive, stages: stages)
     }
 

@@ -43,6 +43,8 @@ package final class ConnectionServices: Sendable {
     package let reporter: RequestReporter
     let registry: ConnectionRegistry
     private let trustedProxies: [AddressRange]
+    /// The gateway's name in `Cache-Status`; `nil` where nothing is cached.
+    private let cacheNode: String?
     /// Fields that every answer has, with their CR LFs.
     private let commonFields: [UInt8]
     private let dates = DateField()
@@ -54,7 +56,8 @@ package final class ConnectionServices: Sendable {
         logger: Logger,
         reporter: RequestReporter,
         registry: ConnectionRegistry,
-        trustedProxies: [AddressRange] = []
+        trustedProxies: [AddressRange] = [],
+        cacheNode: String? = nil
     ) {
         self.plane = plane
         self.limits = limits
@@ -62,6 +65,7 @@ package final class ConnectionServices: Sendable {
         self.reporter = reporter
         self.registry = registry
         self.trustedProxies = trustedProxies
+        self.cacheNode = cacheNode
         self.commonFields = Array((plane == .data ? CrossOrigin.fields : "").utf8)
         self.nextRequestID = Synchronization.Atomic(UInt64.random(in: .min ... .max))
     }
@@ -120,8 +124,9 @@ package final class ConnectionServices: Sendable {
         return buffer
     }
 
-    /// The error as `application/problem+json` (RFC 9457).
-    func answer(to problem: RequestProblem, id: RequestID) -> (ResponseHead, ByteBuffer) {
+    /// The error as `application/problem+json` (RFC 9457). Below a source it tells in `Cache-Status` that no cache had it,
+    /// and nothing nearer to the origin said it (RFC 9211 §2).
+    func answer(to problem: RequestProblem, id: RequestID, route: Route) -> (ResponseHead, ByteBuffer) {
         let details = ProblemDetails(
             problem.code,
             status: problem.status,
@@ -132,6 +137,7 @@ package final class ConnectionServices: Sendable {
         var head = ResponseHead(status: problem.status, framing: .length(Int64(body.readableBytes)))
         head.add("Content-Type", ProblemDetails.mediaType)
         head.add("Cache-Control", "no-store")
+        if route == .media, let cacheNode { head.add("Cache-Status", "\(cacheNode); detail=\(problem.code.rawValue)") }
         if let retryAfter = problem.retryAfter { head.add("Retry-After", String(retryAfter)) }
         if let allow = problem.allow { head.add("Allow", allow) }
         // RFC 9110 §15.5.2.
