@@ -117,7 +117,8 @@ final class DiskObject: FileBackedObject {
                 }
                 guard count > 0 else { throw changed }
             }
-            // A write that makes the file longer may be under way: it gets a moment to end.
+            // A write that makes the file longer may be under way: it gets a moment to end. This runs on the pool for calls
+            // that block, like the reads above, and waits 10 ms at most, for a file that is being written alone.
             for _ in 0..<Self.looks where info.revision == nil {
                 if hasOnlyGrown(try state(), upTo: range.upperBound) { return }
                 usleep(Self.pauseMicroseconds)
