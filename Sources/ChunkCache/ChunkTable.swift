@@ -83,10 +83,13 @@ final class ChunkTable: Sendable {
         }
     }
 
-    /// The chunk is no longer in the database.
-    func remove(_ id: ChunkID) {
+    /// The chunk is no longer in the database, or will not be.
+    ///
+    /// - Parameter body: is called before anybody can claim the chunk anew, under the lock.
+    func remove(_ id: ChunkID, _ body: () -> Void = {}) {
         stripe(of: id).contents.withLock { contents in
             if case .stored = contents.states[id] { contents.states[id] = nil }
+            body()
         }
     }
 

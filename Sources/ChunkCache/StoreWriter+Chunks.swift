@@ -178,23 +178,25 @@ extension StoreWriter {
 
     /// Deletes a chunk that is not what was stored.
     func drop(_ id: ChunkID, corruptBy fault: ChunkRecordFault) {
-        table.remove(id)
-        thread.submit { _ in
-            guard let database = self.database else { return }
-            do {
-                // It may have been fetched and stored anew before its turn came here.
-                guard try self.isCorrupt(id, database) else { return }
-                self.logger.warning(
-                    "chunk dropped from the cache: it is not what was stored",
-                    metadata: ["object": "\(id.object)", "chunk": "\(id.index)", "fault": "\(fault.rawValue)"]
-                )
-                try self.state.withLock { state in
-                    state.policy.remove(id)
-                    try self.delete([id], database, &state, self.counters.corrupt)
-                }
-            } catch {
-                self.noteFailure(error, of: database.environment)
+        // In the thread's queue before whoever fetches the chunk anew: what is stored over is not counted as corrupt.
+        table.remove(id) { thread.submit { _ in self.dropNow(id, fault) } }
+    }
+
+    private func dropNow(_ id: ChunkID, _ fault: ChunkRecordFault) {
+        guard let database else { return }
+        do {
+            // Another reader may have found it out before.
+            guard try isCorrupt(id, database) else { return }
+            logger.warning(
+                "chunk dropped from the cache: it is not what was stored",
+                metadata: ["object": "\(id.object)", "chunk": "\(id.index)", "fault": "\(fault.rawValue)"]
+            )
+            try state.withLock { state in
+                state.policy.remove(id)
+                try delete([id], database, &state, counters.corrupt)
             }
+        } catch {
+            noteFailure(error, of: database.environment)
         }
     }
 

@@ -93,9 +93,12 @@ class Damaged:
 class Outcome:
     """What a gateway made of a damaged cache."""
 
-    def __init__(self, damaged: Damaged) -> None:
+    def __init__(self, damaged: Damaged, counts: bool = False) -> None:
+        """``counts``: nothing is read before the cache knows of all its chunks. One that is asked for earlier is
+        fetched and stored over, whether it is right or not, so that damage in it is never counted."""
         server = damaged.server
         server.output.clear()
+        self.counts = counts
         self.deaths = 0
         self.corrupt = self.left = 0.0
         self.seen = cache_probe.Result()
@@ -110,6 +113,8 @@ class Outcome:
         server = damaged.server
         try:
             server.start()
+            if self.counts:
+                cache_probe.await_chunks(server, damaged.chunks)
             self.seen = cache_probe.read_all(server, damaged.files)
             self.corrupt = cache_probe.settled(server).corrupt
             again, self.left, _ = cache_probe.hits_again(server, damaged.files, PATIENCE)
@@ -156,7 +161,7 @@ def flips(damaged: Damaged, source: random.Random, out: report.Report, rounds: i
             page, length = source.choice(pages)
             positions.append(page * PAGE + 16 + source.randrange(length))
         damaged.flip(positions)
-        outcome = Outcome(damaged)
+        outcome = Outcome(damaged, counts=True)
         tally.expect(not (faults := outcome.faults(range(1))), f"round {number}: {faults}")
         tally.expect(not outcome.deaths, f"round {number}: died")
         wanted = damaged.hit_chunks(positions)
@@ -176,9 +181,10 @@ def anywhere(damaged: Damaged, source: random.Random, out: report.Report, rounds
         damaged.restore()
         positions = choose(source, damaged)
         damaged.flip(positions)
-        outcome = Outcome(damaged)
+        counts = not damaged.is_structure(positions)
+        outcome = Outcome(damaged, counts)
         tally.expect(not (faults := outcome.faults(range(1000))), f"round {number}: {faults}")
-        if not damaged.is_structure(positions):
+        if counts:
             wanted = damaged.hit_chunks(positions)
             tally.expect(outcome.corrupt == wanted, f"round {number}: {outcome.corrupt:.0f} of {wanted} counted")
         set_aside += outcome.set_aside
