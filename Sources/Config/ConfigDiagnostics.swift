@@ -2,6 +2,12 @@ import Synchronization
 
 /// One thing that is wrong with a configuration.
 package struct ConfigFault: Sendable {
+    package enum Severity: String, Sendable {
+        case error
+        /// It can be used all the same, and is hardly what was meant.
+        case warning
+    }
+
     package let origin: ConfigOrigin
     /// The dotted key it is about.
     package let key: String
@@ -10,6 +16,7 @@ package struct ConfigFault: Sendable {
     package let remedy: String
     /// Whether the line may be shown: not if it holds a secret.
     var showsLine = true
+    var severity = Severity.error
 }
 
 /// A value that was read, as `config show` prints it.
@@ -26,6 +33,7 @@ package final class ConfigDiagnostics: Sendable {
     private struct State {
         var faults: [ConfigFault] = []
         var errorCount = 0
+        var warningCount = 0
         var readings: [ConfigReading] = []
         var indexOfPath: [[String]: Int] = [:]
     }
@@ -36,7 +44,10 @@ package final class ConfigDiagnostics: Sendable {
 
     package func report(_ fault: ConfigFault) {
         state.withLock { state in
-            state.errorCount += 1
+            switch fault.severity {
+            case .error: state.errorCount += 1
+            case .warning: state.warningCount += 1
+            }
             if state.faults.count < Self.keptFaults { state.faults.append(fault) }
         }
     }
@@ -46,6 +57,8 @@ package final class ConfigDiagnostics: Sendable {
     }
 
     package var errorCount: Int { state.withLock { $0.errorCount } }
+
+    package var warningCount: Int { state.withLock { $0.warningCount } }
 
     package var hasErrors: Bool { errorCount > 0 }
 
@@ -74,14 +87,16 @@ package final class ConfigDiagnostics: Sendable {
     }
 
     /// Every fault as `file:line:column: error: key: what was found; what was expected`, with the line and a caret
-    /// below where there is a file, and the count at the end. Empty if there is no fault.
+    /// below where there is a file, and the count at the end; `warning` in place of `error` where it is one. Empty if
+    /// there is no fault.
     package func render() -> String {
-        let count = errorCount
+        let (errors, warnings) = (errorCount, warningCount)
+        let count = errors + warnings
         guard count > 0 else { return "" }
         var lines: [String] = []
         for fault in faults.prefix(Self.shownFaults) {
             let cause = "\(shortened(fault.key)): \(printable(fault.found)); \(printable(fault.remedy))"
-            lines.append("\(fault.origin.place): error: \(cause)")
+            lines.append("\(fault.origin.place): \(fault.severity.rawValue): \(cause)")
             if fault.showsLine, let excerpt = SourceExcerpt(fault.origin) {
                 lines += excerpt.lines
             }
@@ -89,7 +104,10 @@ package final class ConfigDiagnostics: Sendable {
         if count > Self.shownFaults {
             lines.append("… and \(count - Self.shownFaults) more")
         }
-        lines.append(count == 1 ? "1 error" : "\(count) errors")
+        let totals = [(errors, "error"), (warnings, "warning")].filter { $0.0 > 0 }
+        lines.append(
+            totals.map { number, name in number == 1 ? "1 \(name)" : "\(number) \(name)s" }.joined(separator: ", ")
+        )
         return lines.joined(separator: "\n") + "\n"
     }
 

@@ -8,8 +8,22 @@ package protocol ConfigFiles: Sendable {
     /// - Throws: `tooLarge` if there are more than `limit` bytes, or what else was in the way.
     func read(_ path: String, limit: Int) throws(ConfigFileProblem) -> ConfigFileContent
 
+    /// What is in the way of using the directory at an absolute path, links followed; `nil` if nothing is.
+    func problem(ofDirectory path: String) -> ConfigFileProblem?
+
     /// The names in the directory at an absolute path, in any order.
     func list(_ path: String) throws(ConfigFileProblem) -> ConfigDirectoryContent
+}
+
+extension ConfigFiles {
+    package func problem(ofDirectory path: String) -> ConfigFileProblem? {
+        do {
+            _ = try list(path)
+            return nil
+        } catch {
+            return error
+        }
+    }
 }
 
 package struct ConfigFileContent: Sendable {

@@ -37,6 +37,13 @@ package struct LocalConfigFiles: ConfigFiles {
         )
     }
 
+    package func problem(ofDirectory path: String) -> ConfigFileProblem? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return ConfigFileProblem(errno) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { return .notADirectory }
+        return faccessat(AT_FDCWD, path, R_OK | X_OK, AT_EACCESS) == 0 ? nil : ConfigFileProblem(errno)
+    }
+
     package func list(_ path: String) throws(ConfigFileProblem) -> ConfigDirectoryContent {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY)
         guard descriptor >= 0 else { throw ConfigFileProblem(errno) }

@@ -98,16 +98,20 @@ extension SectionReader {
     }
 
     /// A path, relative to the file that names it, made absolute. The default is relative to the main file.
-    package func path(_ key: String, default fallback: String) -> String {
+    package func path(_ key: String, default fallback: String, use: ConfigPath.Use? = nil) -> String {
         let fallback = contents.bases.absolutePath(fallback, from: .builtIn)
-        return read(key, default: fallback, literal: quotedForTOML) { value in
+        let path = read(key, default: fallback, literal: quotedForTOML) { value in
             self.absolutePath(value).map(Parsed.value) ?? .expected("a path")
         }
+        note(path, use, at: key)
+        return path
     }
 
     /// A path that must be there; `nil` if it is missing or wrong, which is reported.
-    package func requiredPath(_ key: String) -> String? {
-        required(key, "a path", absolutePath)
+    package func requiredPath(_ key: String, use: ConfigPath.Use? = nil) -> String? {
+        let path = required(key, "a path", absolutePath)
+        if let path { note(path, use, at: key) }
+        return path
     }
 
     /// A string with a form of its own. `parse` is given the text and the place it was written at.

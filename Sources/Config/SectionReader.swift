@@ -8,6 +8,7 @@ package final class SectionReader {
     /// The keys that were asked for, in that order.
     private var known: [String] = []
     private var children: [SectionReader] = []
+    private var ownPaths: [ConfigPath] = []
 
     init(_ section: ConfigSection, _ diagnostics: ConfigDiagnostics) {
         contents = section
@@ -45,6 +46,12 @@ package final class SectionReader {
 
     func record(_ key: String, _ literal: String?, _ origin: ConfigOrigin) {
         diagnostics.record(ConfigReading(path: contents.path + [key], literal: literal, origin: origin))
+    }
+
+    func note(_ path: String, _ use: ConfigPath.Use?, at key: String) {
+        guard let use else { return }
+        let origin = contents.table[key]?.value.origin ?? .builtIn
+        ownPaths.append(ConfigPath(key: contents.label(of: key), origin: origin, path: path, use: use))
     }
 
     /// - Parameter index: which element of the array at `key` it is, if it is one.
@@ -87,6 +94,9 @@ package final class SectionReader {
     package func origin(of key: String) -> ConfigOrigin {
         contents.table[key]?.value.origin ?? .builtIn
     }
+
+    /// The paths that were read so far whose use was told.
+    package var paths: [ConfigPath] { ownPaths + children.flatMap(\.paths) }
 
     /// The table at `key`; `nil` if there is none, or something that is not a table, which is reported.
     ///

@@ -15,7 +15,7 @@ func shortened(_ text: String, to limit: Int = 120) -> String {
 }
 
 /// `text` between quotes for a message: short, on one line.
-func quotedForMessage(_ text: String) -> String {
+package func quotedForMessage(_ text: String) -> String {
     let limit = 60
     let shown = text.unicodeScalars.prefix(limit)
     let isCut = text.unicodeScalars.dropFirst(limit).first != nil

@@ -10,8 +10,10 @@ import Synchronization
 package struct GatewaySetup: Sendable {
     package let config: GatewayConfig
     private let loaded: LoadedConfig
+    private let paths: ConfiguredPaths
 
-    /// Reads the configuration and every source's options. Makes no connection and opens no file of a source.
+    /// Reads the configuration and every source's options, and whether the files are there that sources name. Makes no
+    /// connection and looks at nothing that a source serves.
     ///
     /// - Parameters:
     ///   - configPath: the main file; `nil` for `config.toml` in the working directory, if there is one.
@@ -22,14 +24,22 @@ package struct GatewaySetup: Sendable {
         config = loaded.config
         // What the kinds make here is thrown away: it tells whether their options are right.
         let pool = NIOThreadPool(numberOfThreads: 1)
+        var paths = ConfiguredPaths(config)
         for source in config.sources {
-            _ = Self.make(source, loaded.diagnostics, logger: Logger(label: "check"), pool: pool, invalidate: { _ in })
+            let options = source.options.reader(loaded.diagnostics)
+            _ = Self.make(source, options, logger: Logger(label: "check"), pool: pool, invalidate: { _ in })
+            if source.enabled { paths.add(options.paths, of: source.name) }
         }
+        paths.checkPlaces(loaded.diagnostics)
+        self.paths = paths
     }
+
+    /// Looks whether the folders are there that sources serve, which may wait for a disk or another machine.
+    package func checkServedFolders() { paths.checkServed(loaded.diagnostics) }
 
     package var isValid: Bool { !loaded.diagnostics.hasErrors }
 
-    /// Every error with its place, as printed by `media-gateway check`.
+    /// Every error and warning with its place, as printed by `media-gateway check`.
     package var diagnostics: String { loaded.diagnostics.render() }
 
     /// Every value in force and where it is from, as TOML, without secrets.
@@ -52,7 +62,8 @@ package struct GatewaySetup: Sendable {
             let state: SourceTable.Entry.State
             if source.enabled {
                 // Read once before, without errors; what is read now is not reported again.
-                let made = Self.make(source, ConfigDiagnostics(), logger: logger, pool: pool) { path in
+                let options = source.options.reader(ConfigDiagnostics())
+                let made = Self.make(source, options, logger: logger, pool: pool) { path in
                     objects.remove(ObjectTable.Key(epoch: epoch, path: path))
                 }
                 guard let made else { return nil }
@@ -75,7 +86,7 @@ package struct GatewaySetup: Sendable {
 
     private static func make(
         _ source: SourceConfig,
-        _ diagnostics: ConfigDiagnostics,
+        _ options: SectionReader,
         logger: Logger,
         pool: NIOThreadPool,
         invalidate: @escaping @Sendable (MediaPath) -> Void
@@ -94,7 +105,7 @@ package struct GatewaySetup: Sendable {
             },
             invalidate: invalidate
         )
-        return kind.make(options: source.options.reader(diagnostics), context: context)
+        return kind.make(options: options, context: context)
     }
 }
 

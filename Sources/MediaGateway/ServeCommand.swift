@@ -12,10 +12,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let setup = options.load()
-        guard setup.isValid else {
-            printDiagnostics(setup)
-            throw ExitCode.badConfiguration
-        }
+        printDiagnostics(setup)
+        guard setup.isValid else { throw ExitCode.badConfiguration }
         try await GatewayService(setup).run()
     }
 }

@@ -227,6 +227,15 @@ def request(path: str, method: str = "GET", fields: list[tuple[str, str]] | None
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
+def until_hit(ask, patience: float = 10) -> Reply:
+    """What ``ask()`` gives once it comes from the cache, into which bytes are written after they were sent; or the last
+    it gave."""
+    until = time.monotonic() + patience
+    while "; hit" not in ((reply := ask()).header("cache-status") or "") and time.monotonic() < until:
+        time.sleep(0.05)
+    return reply
+
+
 def fetch(address: tuple[str, int], path: str, method: str = "GET",
           fields: list[tuple[str, str]] | None = None, timeout: float = 20) -> Reply:
     """One request on a connection of its own."""

@@ -23,6 +23,47 @@ import Testing
         #expect(ended.errors.hasSuffix("2 errors\n"))
     }
 
+    @Test("check names a file that is missing, and exits with 78")
+    func checkMissingFile() async throws {
+        var files = Folder.configuration
+        files["plugins.d/origin.toml"] =
+            "kind = \"http\"\n[options]\nbase_url = \"https://origin.example/\"\nca_file = \"ca.pem\"\n"
+            + "headers.authorization = { file = \"token\" }\n"
+        let folder = try Folder(files)
+        let ended = try await Program.run(["check"], in: folder.url)
+        #expect(ended.status == 78)
+        #expect(ended.errors.contains("plugins.d/origin.toml:4:11: error: origin.options.ca_file: "))
+        #expect(ended.errors.contains(" does not exist; expected a file that this user can read"))
+        #expect(ended.errors.contains("error: origin.options.headers.authorization.file: "))
+        #expect(ended.errors.hasSuffix("\n2 errors\n"))
+        let disabled = try await Program.run(["check", "--set", "sources.origin.enabled=false"], in: folder.url)
+        #expect(disabled.status == 0)
+    }
+
+    @Test("check warns of a folder that is not there, and of one that gives away the gateway's own files")
+    func checkFolders() async throws {
+        var files = Folder.configuration
+        files["plugins.d/films.toml"] = "kind = \"disk\"\n[options]\nroot = \"/nonexistent/films\"\n"
+        files["plugins.d/all.toml"] = "kind = \"disk\"\n[options]\nroot = \"..\"\n"
+        let folder = try Folder(files)
+        let ended = try await Program.run(["check"], in: folder.url)
+        #expect(ended.status == 0)
+        #expect(ended.output == "config.toml: no errors, 3 sources enabled\n")
+        #expect(
+            ended.errors.contains(
+                "plugins.d/films.toml:3:8: warning: films.options.root: \"/nonexistent/films\" does not exist; "
+            )
+        )
+        #expect(ended.errors.contains("plugins.d/all.toml:3:8: warning: all.options.root: "))
+        #expect(ended.errors.contains("holds the cache ("))
+        let hidden = try await Program.run(
+            ["check", "--set", "cache.path=.cache", "--set", "plugins.directory=plugins.d"],
+            in: folder.url
+        )
+        #expect(!hidden.errors.contains("holds the cache"))
+        #expect(hidden.errors.contains("holds the folder of sources"))
+    }
+
     @Test("serve refuses a wrong configuration with 78 and binds nothing")
     func serveWrong() async throws {
         var files = Folder.configuration

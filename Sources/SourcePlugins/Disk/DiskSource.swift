@@ -111,7 +111,7 @@ extension SourceKind {
     /// `root`: the directory. `follow_symlinks`: whether links inside it are followed. `sendfile`: whether its files never
     /// change in place, so that the kernel may send them by itself.
     package static let disk = SourceKind("disk") { options, context in
-        let root = options.requiredPath("root")
+        let root = options.requiredPath("root", use: .served)
         let followsLinks = options.bool("follow_symlinks", default: false)
         let sendsFiles = options.bool("sendfile", default: false)
         return root.map { root in

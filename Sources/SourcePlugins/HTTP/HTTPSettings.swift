@@ -106,7 +106,7 @@ package struct HTTPSettings: Sendable {
     private static func authorities(_ options: SectionReader) -> String? {
         let key = "ca_file"
         let text = options.value(key, default: "", expected: "a path, or \"\" for none") { text, _ in text }
-        return text.isEmpty ? nil : options.requiredPath(key)
+        return text.isEmpty ? nil : options.requiredPath(key, use: .needed)
     }
 
     private mutating func read(_ options: SectionReader) {
@@ -154,7 +154,7 @@ package struct OriginHeader: Sendable, Hashable {
     fileprivate static func read(_ section: SectionReader) -> [OriginHeader] {
         section.keys.compactMap { name in
             if section.isTable(name) {
-                guard let path = section.section(name)?.requiredPath("file") else { return nil }
+                guard let path = section.section(name)?.requiredPath("file", use: .needed) else { return nil }
                 return isUsable(name, section) ? OriginHeader(name, .file(path)) : nil
             }
             guard let text = section.requiredString(name, isSecret: true), isUsable(name, section) else { return nil }

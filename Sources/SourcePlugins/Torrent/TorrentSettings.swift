@@ -52,7 +52,7 @@ package struct TorrentSettings: Sendable {
 
     /// Reads the options; each fault is reported through the reader.
     package init(_ options: SectionReader) {
-        self.init(stateDirectory: options.path("state_dir", default: "var/torrent"))
+        self.init(stateDirectory: options.path("state_dir", default: "var/torrent", use: .kept))
         add.who = options.choice("add", default: add.who)
         add.origins = options.values("add_origins", default: [], expected: WebOrigin.expectation) { text, _ in
             WebOrigin(text)
