@@ -214,9 +214,9 @@ package final class ChunkStore: Sendable {
     }
 
     private func isResident(_ value: UnsafeRawBufferPointer, _ id: ChunkID) -> Bool {
-        if residents.contains(id) { return true }
+        if residents.contains(id.object, id.index) { return true }
         guard Residency.isResident(value) else { return false }
-        residents.insert(id)
+        residents.insert(id.object, id.index)
         return true
     }
 

@@ -6,6 +6,9 @@ package protocol FileBackedObject: MediaObject {
     /// be references to the file instead of copies.
     var maySendFile: Bool { get }
 
+    /// Tells this file from others on this machine: hardly ever the same for two.
+    var fileNumber: UInt64 { get }
+
     /// Whether the bytes of `range`, 4 MiB at most, can be read without waiting for a disk.
     func isAtHand(_ range: Range<Int64>) -> Bool
 

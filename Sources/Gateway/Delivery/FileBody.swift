@@ -1,3 +1,4 @@
+import ChunkCache
 import Glibc
 import NIOCore
 import SourcePlugins
@@ -5,10 +6,14 @@ import Synchronization
 
 /// Part of a file, sent with `sendfile(2)`.
 final class FileBody: DirectBody {
-    /// How far ahead the kernel is asked whether it has the bytes in memory.
-    private static let stride: Int64 = 1 << 20
-    /// For how long its answer is believed.
+    /// The kernel is asked for so much of a file at a time whether it has it in memory.
+    private static let window: Int64 = 1 << 20
+    /// What may be sent in one call.
+    private static let longest: Int64 = 4 << 20
+    /// For how long the kernel's answers are believed in any case.
     private static let memory = TimeAmount.seconds(1)
+    /// What the kernel said of whole windows, to all requests: it has one page cache.
+    private static let residents = ResidencyMemory()
 
     private struct AtHand {
         var range: Range<Int64> = 0..<0
@@ -58,12 +63,38 @@ final class FileBody: DirectBody {
         let now = NIODeadline.now()
         return atHand.withLock { atHand in
             if !atHand.range.contains(range.lowerBound) || now - atHand.asked > Self.memory {
-                let next = range.lowerBound..<min(range.upperBound, range.lowerBound + Self.stride)
-                atHand = AtHand(range: object.isAtHand(next) ? next : 0..<0, asked: now)
+                atHand = AtHand(range: residentPart(of: range), asked: now)
             }
             let end = min(range.upperBound, atHand.range.upperBound)
             return range.lowerBound..<max(end, range.lowerBound)
         }
+    }
+
+    /// As much of the start of `range` as is in memory, window by window.
+    private func residentPart(of range: Range<Int64>) -> Range<Int64> {
+        let limit = range.lowerBound + min(Int64(range.count), Self.longest)
+        var end = range.lowerBound
+        while end < limit {
+            let number = end / Self.window
+            let start = number * Self.window
+            // Of a file's last window there is less.
+            let whole = start..<min(start + Self.window, object.info.size ?? limit)
+            let part = end..<min(whole.upperBound, limit)
+            guard isResident(number, whole, part) else { break }
+            end = part.upperBound
+        }
+        return range.lowerBound..<end
+    }
+
+    private func isResident(_ number: Int64, _ whole: Range<Int64>, _ part: Range<Int64>) -> Bool {
+        let index = UInt64(number)
+        if Self.residents.contains(object.fileNumber, index) { return true }
+        // For a small part of it the kernel need not look at all.
+        if part.count >= whole.count / 8, object.isAtHand(whole) {
+            Self.residents.insert(object.fileNumber, index)
+            return true
+        }
+        return part != whole && object.isAtHand(part)
     }
 
     private static let headFlags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE)

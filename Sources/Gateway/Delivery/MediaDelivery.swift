@@ -109,35 +109,34 @@ package final class MediaDelivery: Sendable {
         let lease = source.lease(path)
         if source.isRemote, let known = objects.lookup(key, now: .now), let cached = known.cached, cache?.isOpen == true
         {
-            return try await send(known.info, cached, revisionOf(cached), lease, to: exchange)
+            return try await send(known, revisionOf(cached), lease, to: exchange)
         }
         let object = try await open(for: exchange.request)
-        try await send(object.info, cachedObject(object.info), LazyObject { object }, lease, to: exchange)
+        try await send(known(of: object.info), LazyObject { object }, lease, to: exchange)
     }
 
     private func send(
-        _ info: ObjectInfo,
-        _ cached: CachedObject?,
+        _ known: ObjectTable.Known,
         _ object: LazyObject,
         _ lease: Lease?,
         to exchange: Exchange
     ) async throws {
         try await exchange.markResolved()
-        let plan = plan(for: exchange.request, info)
+        let plan = plan(for: exchange.request, known.info)
         switch plan.body {
         case .none:
-            try await exchange.respond(head(plan, info, .bypass))
+            try await exchange.respond(head(plan, known, .bypass))
         case .part(let range):
-            if let cache, let cached {
+            if let cache, let cached = known.cached {
                 let outcome = CacheOutcome(range, of: cached, in: cache)
-                var body = Body(range, head: head(plan, info, outcome), lease: lease)
+                var body = Body(range, head: head(plan, known, outcome), lease: lease)
                 try await send(&body, of: cached, object, to: exchange)
             } else {
-                var body = Body(range, head: head(plan, info, .bypass), lease: lease)
+                var body = Body(range, head: head(plan, known, .bypass), lease: lease)
                 try await send(&body, of: object.open(), to: exchange)
             }
         case .unknownLength:
-            var body = Body(0..<Int64.max, head: head(plan, info, .bypass), lease: lease)
+            var body = Body(0..<Int64.max, head: head(plan, known, .bypass), lease: lease)
             try await copy(&body, upTo: .max, of: object.open(), to: exchange)
             try await exchange.finish()
         }
@@ -164,12 +163,16 @@ package final class MediaDelivery: Sendable {
         var info = found
         // Of the answer that was just given, and of no later one.
         info.caching?.cacheStatus = nil
-        let known = ObjectTable.Known(
+        objects.insert(known(of: info), for: opening.key, now: .now, knownSince: opening.purges)
+    }
+
+    private func known(of info: ObjectInfo) -> ObjectTable.Known {
+        let ready = objects.lookup(key, now: .now).flatMap { $0.info.hasFields(of: info) ? $0.fields : nil }
+        return ObjectTable.Known(
             info: info,
             cached: cachedObject(info),
-            fields: response.readyFields(of: info, name: path.name)
+            fields: ready ?? response.readyFields(of: info, name: path.name)
         )
-        objects.insert(known, for: opening.key, now: .now, knownSince: opening.purges)
     }
 
     /// The bytes that this request will have read first, as far as it tells; none if the cache has them.
@@ -192,8 +195,11 @@ package final class MediaDelivery: Sendable {
         return cache?.isComing(cached.chunk(at: range.lowerBound)) == true ? nil : range
     }
 
-    private func head(_ plan: DeliveryPlan, _ info: ObjectInfo, _ outcome: CacheOutcome) -> ResponseHead {
-        response.head(plan, of: info, name: path.name, isDownload: isDownload, cache: outcome)
+    private func head(_ plan: DeliveryPlan, _ known: ObjectTable.Known, _ outcome: CacheOutcome) -> ResponseHead {
+        if !isDownload, plan.status == 200 || plan.status == 206 {
+            return response.head(plan, of: known.info, known.fields, outcome)
+        }
+        return response.head(plan, of: known.info, name: path.name, isDownload: isDownload, cache: outcome)
     }
 
     /// The object in the cache, if pieces of it may be kept there.
@@ -323,6 +329,13 @@ private final class LazyObject: Sendable {
 }
 
 extension ObjectInfo {
+    /// Whether answers with bytes have the same fields as those of `other`, but for the ones of the moment.
+    fileprivate func hasFields(of other: ObjectInfo) -> Bool {
+        revision == other.revision && lastModified == other.lastModified && mediaType == other.mediaType
+            && (size == nil) == (other.size == nil) && validity == other.validity
+            && caching?.cacheControl == other.caching?.cacheControl && caching?.expires == other.caching?.expires
+    }
+
     /// What the cache shall know of the object; `nil` if pieces of two reads of it may not be joined.
     func cacheRecord(source: String, _ path: MediaPath) -> ObjectRecord? {
         guard let revision, let size, size > 0 else { return nil }

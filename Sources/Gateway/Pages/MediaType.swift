@@ -14,10 +14,15 @@ package struct MediaType: Sendable, Hashable {
     /// The value of `Content-Type`.
     package let contentType: String
     package let kind: Kind
+    /// What must go out as `Content-Security-Policy` with a file of this type, if anything: a document of it may
+    /// neither run scripts nor count as being of the gateway's origin.
+    package let contentSecurityPolicy: String?
 
     private init(_ contentType: String, _ kind: Kind) {
         self.contentType = contentType
         self.kind = kind
+        contentSecurityPolicy =
+            Self.isInert(contentType) ? nil : "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     }
 
     package init(of name: MediaPath.Component) {
@@ -51,20 +56,11 @@ package struct MediaType: Sendable, Hashable {
     /// Whether a page can offer it in a `<video>` or `<audio>` element.
     package var isPlayable: Bool { kind == .video || kind == .audio }
 
-    /// What must go out as `Content-Security-Policy` with a file of this type, if anything: a document of it may
-    /// neither run scripts nor count as being of the gateway's origin.
-    package var contentSecurityPolicy: String? {
-        isInert ? nil : "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-    }
-
     /// Types that no browser turns into a document with scripts.
-    private var isInert: Bool {
+    private static func isInert(_ contentType: String) -> Bool {
+        let essence = contentType.prefix { $0 != ";" && $0 != " " }.lowercased()
         if essence.hasSuffix("+xml") || essence.hasSuffix("/xml") { return false }
-        return ["video/", "audio/", "image/"].contains { essence.hasPrefix($0) } || Self.inertTypes.contains(essence)
-    }
-
-    private var essence: String {
-        contentType.prefix { $0 != ";" && $0 != " " }.lowercased()
+        return ["video/", "audio/", "image/"].contains { essence.hasPrefix($0) } || inertTypes.contains(essence)
     }
 
     private static let inertTypes: Set<String> = [

@@ -82,6 +82,8 @@ final class DiskObject: FileBackedObject {
         return ByteStream { try await reader.next() }
     }
 
+    var fileNumber: UInt64 { opened.inode ^ opened.device.byteSwapped }
+
     func isAtHand(_ range: Range<Int64>) -> Bool {
         maySendFile && clinux_is_cached(descriptor, range.lowerBound, UInt64(range.count)) == 1
     }
