@@ -196,21 +196,66 @@ package final class ChunkStore: Sendable {
         _ range: Range<Int>,
         _ body: (UnsafeRawBufferPointer) -> Value
     ) -> Value? {
-        guard table.isReady(id), let (environment, chunks) = writer.reading else { return nil }
-        let result = try? environment.read { transaction -> Value? in
-            try transaction.withValue(for: id, in: chunks) { value -> Value? in
-                value.withUnsafeBytes { bytes -> Value? in
-                    let end = min(range.upperBound, bytes.count - ChunkRecord.headerSize)
-                    guard range.lowerBound >= 0, range.lowerBound < end else { return nil }
-                    let part = UnsafeRawBufferPointer(
-                        rebasing: bytes[ChunkRecord.headerSize + range.lowerBound..<ChunkRecord.headerSize + end]
-                    )
-                    guard isResident(bytes, id) else { return nil }
-                    return body(part)
-                }
-            } ?? nil
+        guard let (environment, chunks) = writer.reading else { return nil }
+        let result = try? environment.read { transaction in
+            try residentPart(of: id, range, chunks, transaction).map(body)
         }
         return result ?? nil
+    }
+
+    /// Lends bytes of chunk after chunk to `body`, as those of one are lent by ``withBytes(of:_:_:)``.
+    ///
+    /// - Parameters:
+    ///   - range: positions in the object; it is cut where a chunk is not ready or not in memory.
+    ///   - body: makes one system call with the parts, of which there is at least one; they must not outlive it.
+    /// - Returns: `nil` if the first byte is not to be had.
+    package func withBytes<Value>(
+        of object: CachedObject,
+        at range: Range<Int64>,
+        _ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Value
+    ) -> Value? {
+        guard let (environment, chunks) = writer.reading else { return nil }
+        let result = try? environment.read { transaction in
+            try withUnsafeTemporaryAllocation(
+                of: UnsafeRawBufferPointer.self,
+                capacity: Self.chunksLentAtOnce
+            ) { parts -> Value? in
+                var (count, position) = (0, range.lowerBound)
+                while position < range.upperBound, count < parts.count {
+                    let id = object.chunk(at: position)
+                    let start = object.range(of: id).lowerBound
+                    let end = min(range.upperBound - start, object.chunkSize)
+                    let part = try residentPart(of: id, Int(position - start)..<Int(end), chunks, transaction)
+                    guard let part else { break }
+                    parts.initializeElement(at: count, to: part)
+                    count += 1
+                    position += Int64(part.count)
+                }
+                return count > 0 ? body(UnsafeBufferPointer(rebasing: parts[..<count])) : nil
+            }
+        }
+        return result ?? nil
+    }
+
+    private static let chunksLentAtOnce = 16
+
+    /// - Returns: bytes that stay where they are until the transaction ends.
+    private func residentPart(
+        of id: ChunkID,
+        _ range: Range<Int>,
+        _ chunks: LMDBTable,
+        _ transaction: borrowing LMDBReadTransaction
+    ) throws -> UnsafeRawBufferPointer? {
+        guard table.isReady(id) else { return nil }
+        return try transaction.withValue(for: id, in: chunks) { value in
+            value.withUnsafeBytes { bytes in
+                let end = min(range.upperBound, bytes.count - ChunkRecord.headerSize)
+                guard range.lowerBound >= 0, range.lowerBound < end, isResident(bytes, id) else { return nil }
+                return UnsafeRawBufferPointer(
+                    rebasing: bytes[ChunkRecord.headerSize + range.lowerBound..<ChunkRecord.headerSize + end]
+                )
+            }
+        } ?? nil
     }
 
     private func isResident(_ value: UnsafeRawBufferPointer, _ id: ChunkID) -> Bool {

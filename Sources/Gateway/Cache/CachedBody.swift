@@ -23,44 +23,71 @@ final class CachedBody: DirectBody {
     deinit { object.endReading() }
 
     func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult {
-        withPart(of: range) { bytes in Self.send(head, bytes, to: socket) } ?? .unavailable
+        guard begin(at: range.lowerBound) else { return .unavailable }
+        let result = cache.withBytes(of: object, at: range) { parts in Self.send(head, parts, to: socket) }
+        let sent =
+            switch result {
+            case .sent(let count), .full(let count): Int64(count - head.readableBytes)
+            case .unavailable, .failed, nil: Int64(0)
+            }
+        // It ends in a chunk that is used now, if not with it.
+        if sent > 0 { noteUse(through: object.chunk(at: range.lowerBound + sent - 1).index) }
+        return result ?? .unavailable
     }
 
     func copy(_ range: Range<Int64>) -> ByteBuffer? {
-        withPart(of: range) { bytes in ByteBuffer(bytes: bytes) }
+        guard begin(at: range.lowerBound) else { return nil }
+        return cache.withBytes(of: object, at: range) { parts in
+            var buffer = ByteBuffer()
+            for part in parts { buffer.writeBytes(part) }
+            return buffer
+        }
     }
 
-    /// Lends the bytes at the start of `range`, up to its end or that of their chunk.
-    private func withPart<Value>(of range: Range<Int64>, _ body: (UnsafeRawBufferPointer) -> Value) -> Value? {
-        let id = object.chunk(at: range.lowerBound)
-        if used.withLock({ $0 != id.index }) {
-            guard cache.use(id) else { return nil }
-            used.withLock { $0 = id.index }
-            if object.range(of: id).upperBound < end { cache.prefetch(ChunkID(object: id.object, index: id.index + 1)) }
+    /// Whether the chunk at `position` is ready, which counts as a use of it if the body was in another one before.
+    private func begin(at position: Int64) -> Bool {
+        let id = object.chunk(at: position)
+        if used.withLock({ $0 == id.index }) { return true }
+        guard cache.use(id) else { return false }
+        used.withLock { $0 = id.index }
+        prefetch(behind: id)
+        return true
+    }
+
+    /// The chunks behind the one that was begun, up to the one with this index, were sent too.
+    private func noteUse(through index: UInt64) {
+        let first = used.withLock { used in
+            defer { used = index }
+            return used.map { $0 + 1 } ?? index
         }
-        let start = object.range(of: id).lowerBound
-        let count = min(range.upperBound - start, object.chunkSize)
-        return cache.withBytes(of: id, Int(range.lowerBound - start)..<Int(count), body)
+        guard first <= index else { return }
+        for index in first...index { _ = cache.use(ChunkID(object: object.number, index: index)) }
+        prefetch(behind: ChunkID(object: object.number, index: index))
+    }
+
+    private func prefetch(behind id: ChunkID) {
+        if object.range(of: id).upperBound < end { cache.prefetch(ChunkID(object: id.object, index: id.index + 1)) }
     }
 
     private static let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT)
 
-    private static func send(_ head: ByteBuffer, _ bytes: UnsafeRawBufferPointer, to socket: Int32) -> DirectSendResult
-    {
-        let offered = head.readableBytes + bytes.count
-        let sent =
-            head.readableBytes == 0
-            ? Glibc.send(socket, bytes.baseAddress, bytes.count, flags)
-            : head.withUnsafeReadableBytes { head in
-                withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2) { vectors in
-                    vectors.initializeElement(at: 0, to: iovec(head))
-                    vectors.initializeElement(at: 1, to: iovec(bytes))
-                    var message = msghdr()
-                    message.msg_iov = vectors.baseAddress
-                    message.msg_iovlen = 2
-                    return sendmsg(socket, &message, flags)
-                }
+    private static func send(
+        _ head: ByteBuffer,
+        _ parts: UnsafeBufferPointer<UnsafeRawBufferPointer>,
+        to socket: Int32
+    ) -> DirectSendResult {
+        let offered = parts.reduce(head.readableBytes) { $0 + $1.count }
+        let sent = head.withUnsafeReadableBytes { head in
+            withUnsafeTemporaryAllocation(of: iovec.self, capacity: parts.count + 1) { vectors in
+                // The kernel passes over an empty one.
+                vectors.initializeElement(at: 0, to: iovec(head))
+                for (index, part) in parts.enumerated() { vectors.initializeElement(at: index + 1, to: iovec(part)) }
+                var message = msghdr()
+                message.msg_iov = vectors.baseAddress
+                message.msg_iovlen = parts.count + 1
+                return sendmsg(socket, &message, flags)
             }
+        }
         if sent == offered { return .sent(sent) }
         if sent >= 0 { return .full(sent) }
         return errno == EAGAIN || errno == EINTR ? .full(0) : .failed(errno)
