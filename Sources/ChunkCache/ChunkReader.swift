@@ -16,9 +16,8 @@ package final class ChunkReader: Sendable {
     }
 
     private struct State {
-        /// The run whose chunks this reader waits for, and whether it began it.
+        /// The run whose chunks this reader waits for.
         var run: FillRun?
-        var isRunOwn = false
         /// The chunk the reader is in, as far as it came from a fill: it may not get into the cache.
         var fill: Fill?
         var index: UInt64?
@@ -155,7 +154,7 @@ package final class ChunkReader: Sendable {
         guard !object.isRetired, store.isOpen else { return nil }
         // From the start of the chunk: whoever seeks does not wait for what others fetch before.
         if offset == 0, let (run, fill) = store.runs.join(at: id) {
-            replaceRun(with: run, isOwn: false)
+            replaceRun(with: run)
             return fill
         }
         let new = FillRun(
@@ -175,7 +174,7 @@ package final class ChunkReader: Sendable {
             new.leave()
             return nil
         }
-        replaceRun(with: new, isOwn: true)
+        replaceRun(with: new)
         return fill
     }
 
@@ -206,21 +205,21 @@ package final class ChunkReader: Sendable {
     }
 
     private func follow(_ fill: Fill, isNew: Bool) {
-        let (isFollowed, isOwn) = state.withLock { state in
+        let isFollowed = state.withLock { state in
             state.fill = fill
-            return (state.run === fill.run, state.isRunOwn)
+            return state.run === fill.run
         }
-        if isNew { (isFollowed && isOwn ? store.counters.missed : store.counters.collapsed).add(1) }
+        if isNew { (fill.noteReader() ? store.counters.missed : store.counters.collapsed).add(1) }
         guard !isFollowed else { return }
         fill.run.join()
-        replaceRun(with: fill.run, isOwn: false)
+        replaceRun(with: fill.run)
     }
 
-    private func leaveRun() { replaceRun(with: nil, isOwn: false) }
+    private func leaveRun() { replaceRun(with: nil) }
 
-    private func replaceRun(with run: FillRun?, isOwn: Bool) {
+    private func replaceRun(with run: FillRun?) {
         let old = state.withLock { state in
-            defer { (state.run, state.isRunOwn) = (run, isOwn) }
+            defer { state.run = run }
             return state.run
         }
         old?.leave()

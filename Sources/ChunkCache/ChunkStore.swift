@@ -196,7 +196,8 @@ package final class ChunkStore: Sendable {
         _ range: Range<Int>,
         _ body: (UnsafeRawBufferPointer) -> Value
     ) -> Value? {
-        guard let (environment, chunks) = writer.reading else { return nil }
+        // Asked before the transaction begins: what is ready then is in what it sees.
+        guard table.isReady(id), let (environment, chunks) = writer.reading else { return nil }
         let result = try? environment.read { transaction in
             try residentPart(of: id, range, chunks, transaction).map(body)
         }
@@ -214,14 +215,16 @@ package final class ChunkStore: Sendable {
         at range: Range<Int64>,
         _ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Value
     ) -> Value? {
-        guard let (environment, chunks) = writer.reading else { return nil }
+        // As for one chunk.
+        let ready = readyChunks(of: object, in: range)
+        guard ready > 0, let (environment, chunks) = writer.reading else { return nil }
         let result = try? environment.read { transaction in
             try withUnsafeTemporaryAllocation(
                 of: UnsafeRawBufferPointer.self,
-                capacity: Self.chunksLentAtOnce
+                capacity: ready
             ) { parts -> Value? in
                 var (count, position) = (0, range.lowerBound)
-                while position < range.upperBound, count < parts.count {
+                while position < range.upperBound, count < ready {
                     let id = object.chunk(at: position)
                     let start = object.range(of: id).lowerBound
                     let end = min(range.upperBound - start, object.chunkSize)
@@ -239,15 +242,28 @@ package final class ChunkStore: Sendable {
 
     private static let chunksLentAtOnce = 16
 
-    /// - Returns: bytes that stay where they are until the transaction ends.
+    /// How many chunks from the start of `range` on are ready, up to as many as are lent at once.
+    private func readyChunks(of object: CachedObject, in range: Range<Int64>) -> Int {
+        guard !range.isEmpty else { return 0 }
+        let first = object.chunk(at: range.lowerBound)
+        let last = object.chunk(at: range.upperBound - 1)
+        var count = 0
+        while count < Self.chunksLentAtOnce, first.index + UInt64(count) <= last.index,
+            table.isReady(ChunkID(object: first.object, index: first.index + UInt64(count)))
+        {
+            count += 1
+        }
+        return count
+    }
+
+    /// - Returns: bytes that stay where they are until the transaction ends: LMDB gives no page of theirs to a writer before.
     private func residentPart(
         of id: ChunkID,
         _ range: Range<Int>,
         _ chunks: LMDBTable,
         _ transaction: borrowing LMDBReadTransaction
     ) throws -> UnsafeRawBufferPointer? {
-        guard table.isReady(id) else { return nil }
-        return try transaction.withValue(for: id, in: chunks) { value in
+        try transaction.withValue(for: id, in: chunks) { value in
             value.withUnsafeBytes { bytes in
                 let end = min(range.upperBound, bytes.count - ChunkRecord.headerSize)
                 guard range.lowerBound >= 0, range.lowerBound < end, isResident(bytes, id) else { return nil }

@@ -83,12 +83,19 @@ final class ChunkTable: Sendable {
         }
     }
 
-    /// The chunk is no longer in the database, or will not be.
-    ///
-    /// - Parameter body: is called before anybody can claim the chunk anew, under the lock.
-    func remove(_ id: ChunkID, _ body: () -> Void = {}) {
+    /// The chunk is no longer in the database.
+    func remove(_ id: ChunkID) {
         stripe(of: id).contents.withLock { contents in
             if case .stored = contents.states[id] { contents.states[id] = nil }
+        }
+    }
+
+    /// The chunk is not what was stored, by a check that may be of a moment ago: one that was found right since stays.
+    ///
+    /// - Parameter body: is called before anybody can claim the chunk anew, under the lock.
+    func doubt(_ id: ChunkID, _ body: () -> Void) {
+        stripe(of: id).contents.withLock { contents in
+            if case .stored(isVerified: false) = contents.states[id] { contents.states[id] = nil }
             body()
         }
     }

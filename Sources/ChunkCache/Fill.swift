@@ -30,6 +30,7 @@ final class Fill: Sendable {
     let run: FillRun
     private let budget: FillBudget
     private let isWanted = Atomic(false)
+    private let hasReader = Atomic(false)
     private let state: Mutex<State>
 
     /// - Parameter budget: from which the chunk's length has been taken; it is given back with the fill.
@@ -57,6 +58,11 @@ final class Fill: Sendable {
 
     /// Notes that a reader has had the last byte of its range from here.
     func markWanted() { isWanted.store(true, ordering: .relaxed) }
+
+    /// A reader waits for it.
+    ///
+    /// - Returns: whether it is the first one.
+    func noteReader() -> Bool { !hasReader.exchange(true, ordering: .relaxed) }
 
     /// The chunk's bytes in order. Only if it is complete.
     var pieces: [ByteBuffer] { state.withLock { $0.head + $0.tail } }

@@ -179,13 +179,18 @@ extension StoreWriter {
     /// Deletes a chunk that is not what was stored.
     func drop(_ id: ChunkID, corruptBy fault: ChunkRecordFault) {
         // In the thread's queue before whoever fetches the chunk anew: what is stored over is not counted as corrupt.
-        table.remove(id) { thread.submit { _ in self.dropNow(id, fault) } }
+        table.doubt(id) {
+            thread.submit { state in
+                // Of a pool that has ended this is not on its thread, but here, under the lock.
+                if state == .active { self.dropNow(id, fault) }
+            }
+        }
     }
 
     private func dropNow(_ id: ChunkID, _ fault: ChunkRecordFault) {
         guard let database else { return }
         do {
-            // Another reader may have found it out before.
+            // Another reader may have found it out before, and it is another chunk since.
             guard try isCorrupt(id, database) else { return }
             logger.warning(
                 "chunk dropped from the cache: it is not what was stored",

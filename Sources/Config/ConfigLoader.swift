@@ -29,7 +29,13 @@ package struct ConfigLoader: Sendable {
         let all =
             ConfigOverride.environment(environment, loading.diagnostics)
             + ConfigOverride.flags(overrides, loading.diagnostics)
-        return LoadedConfig(config: loading.run(all), diagnostics: loading.diagnostics)
+        let config = loading.run(all)
+        return LoadedConfig(
+            config: config,
+            mainFile: loading.mainFile,
+            paths: loading.paths,
+            diagnostics: loading.diagnostics
+        )
     }
 }
 
@@ -38,8 +44,11 @@ private struct Loading {
     let kinds: [String]
     let files: any ConfigFiles
     let path: String?
+    /// Absolute; it need not be there.
+    let mainFile: String
     let bases: PathBases
     let diagnostics = ConfigDiagnostics()
+    var paths: [ConfigPath] = []
     private var filesRead = 0
     private var drafts: [SourceDraft] = []
     /// Whether every file could be read, so that a source that is not there was not meant to be.
@@ -51,8 +60,8 @@ private struct Loading {
         self.kinds = kinds
         self.files = files
         self.path = path
-        let absolute = joined(files.workingDirectory, path ?? ConfigLoader.defaultPath)
-        bases = PathBases(configDirectory: joined(absolute, ".."), workingDirectory: files.workingDirectory)
+        mainFile = joined(files.workingDirectory, path ?? ConfigLoader.defaultPath)
+        bases = PathBases(configDirectory: joined(mainFile, ".."), workingDirectory: files.workingDirectory)
     }
 
     mutating func run(_ overrides: [ConfigOverride]) -> GatewayConfig {
@@ -75,9 +84,10 @@ private struct Loading {
         let compat = root.sectionOrDefaults("compat")
         config.compat = GatewayConfig.Compat(compat)
         let plugins = root.sectionOrDefaults("plugins")
-        config.pluginsDirectory = plugins.path("directory", default: config.pluginsDirectory)
+        config.pluginsDirectory = plugins.path("directory", default: config.pluginsDirectory, use: .listed)
         draftSources(root)
         root.finish()
+        paths = root.paths
         readPlugins(plugins, config.pluginsDirectory)
         apply(overrides.filter { $0.path.first == "sources" })
         var decoder = SourceDecoder(
@@ -95,14 +105,13 @@ private struct Loading {
 
     private mutating func readMain() -> (ConfigTable, ConfigOrigin) {
         let name = path ?? ConfigLoader.defaultPath
-        let absolute = joined(files.workingDirectory, name)
         let isOptional = path == nil
         do {
-            let content = try files.read(absolute, limit: TOMLParser.sizeLimit)
-            let text = text(name, absolute, content.bytes)
+            let content = try files.read(mainFile, limit: TOMLParser.sizeLimit)
+            let text = text(name, mainFile, content.bytes)
             return (parse(text) ?? ConfigTable(), .file(text))
         } catch {
-            let origin = ConfigOrigin.file(text(name, absolute, []))
+            let origin = ConfigOrigin.file(text(name, mainFile, []))
             if isOptional, error == .missing { return (ConfigTable(), .builtIn) }
             hasAllFiles = false
             diagnostics.report("file", at: origin, found: error.description, remedy: "expected a file that can be read")

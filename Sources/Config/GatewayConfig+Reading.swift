@@ -38,6 +38,7 @@ extension GatewayConfig.Admin {
         tokenFile = reader.optionalPath("token_file")
         if let tokenFile {
             Self.checkToken(tokenFile, reader, files)
+            reader.note(tokenFile, .secret, at: "token_file")
         } else if !listen.isLocal {
             reader.fail(
                 "token_file",
@@ -70,7 +71,7 @@ extension GatewayConfig.Cache {
     init(_ reader: SectionReader) {
         let fallback = Self()
         enabled = reader.bool("enabled", default: fallback.enabled)
-        path = reader.path("path", default: fallback.path)
+        path = reader.path("path", default: fallback.path, use: enabled ? .kept : nil)
         size = reader.size("size", default: fallback.size, in: ByteSize(bytes: 8 << 20)...largestDisk)
         chunkSize = reader.value(
             "chunk_size",
@@ -136,6 +137,7 @@ extension GatewayConfig.Log {
             default: .file(reader.contents.bases.absolutePath(text, from: origin))
             }
         }
+        if case .file(let path) = access { reader.note(path, .appended, at: "access") }
     }
 }
 
@@ -175,6 +177,13 @@ extension SectionReader {
 extension ListenAddress {
     /// Whether both cannot be listened on at once. Port 0 is a different port each time.
     fileprivate func clashes(with other: ListenAddress) -> Bool {
-        if case .tcp(_, 0) = self { false } else { self == other }
+        guard case .tcp(let host, let port) = self, case .tcp(let otherHost, let otherPort) = other else {
+            return self == other
+        }
+        guard port != 0, port == otherPort else { return false }
+        // All addresses of a family are also each of them.
+        let isSameFamily = host.contains(":") == otherHost.contains(":")
+        return host == otherHost
+            || isSameFamily && [host, otherHost].contains { IPAddress($0)?.isUnspecified == true }
     }
 }

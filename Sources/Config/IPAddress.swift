@@ -30,6 +30,9 @@ struct IPAddress: Sendable, Hashable {
         return bytes.count == 16 && bytes.starts(with: prefix) ? Array(bytes.dropFirst(12)) : bytes
     }
 
+    /// Whether it stands for every address of the machine.
+    var isUnspecified: Bool { bytes.allSatisfy { $0 == 0 } }
+
     /// Whether packets to it stay on this machine.
     var isLoopback: Bool {
         let bytes = Self.unmapped(bytes)

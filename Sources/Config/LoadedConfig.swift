@@ -2,6 +2,10 @@
 package struct LoadedConfig: Sendable {
     /// What was configured; defaults stand where something is wrong.
     package let config: GatewayConfig
+    /// The absolute path of the main file, which need not be there.
+    package let mainFile: String
+    /// What the main file names, those of sources not among them.
+    package let paths: [ConfigPath]
     /// What is wrong, and what was read. Give it to the kinds when they read their options.
     package let diagnostics: ConfigDiagnostics
 

@@ -41,7 +41,8 @@ package struct LocalConfigFiles: ConfigFiles {
         var status = stat()
         guard stat(path, &status) == 0 else { return ConfigFileProblem(errno) }
         guard status.st_mode & S_IFMT == S_IFDIR else { return .notADirectory }
-        return faccessat(AT_FDCWD, path, R_OK | X_OK, AT_EACCESS) == 0 ? nil : ConfigFileProblem(errno)
+        // What cannot be listed can be served all the same.
+        return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? nil : ConfigFileProblem(errno)
     }
 
     package func list(_ path: String) throws(ConfigFileProblem) -> ConfigDirectoryContent {

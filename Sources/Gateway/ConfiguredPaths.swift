@@ -2,45 +2,22 @@ import Config
 
 /// The paths that a configuration names, and what is wrong with what is there.
 struct ConfiguredPaths {
-    /// What the gateway keeps to itself: the sources' part of it, and everything else's.
-    private var kept: [(what: String, path: String)]
-    private var paths: [ConfigPath] = []
+    private let configuration: (what: String, path: String)
+    private var paths: [ConfigPath]
     private let files: any ConfigFiles
 
-    init(_ config: GatewayConfig, files: any ConfigFiles = LocalConfigFiles()) {
+    init(_ loaded: LoadedConfig, files: any ConfigFiles = LocalConfigFiles()) {
+        configuration = ("the configuration", loaded.mainFile)
+        paths = loaded.paths
         self.files = files
-        kept = [("the folder of sources", config.pluginsDirectory)]
-        if config.cache.enabled { kept.append(("the cache", config.cache.path)) }
-        if let token = config.admin.tokenFile { kept.append(("the admin token", token)) }
-        if case .file(let log) = config.log.access { kept.append(("the access log", log)) }
     }
 
-    /// - Parameter source: the name of the source that has them among its options.
-    mutating func add(_ paths: [ConfigPath], of source: String) {
-        self.paths += paths
-        for path in paths {
-            switch path.use {
-            case .kept: kept.append(("the state of \"\(source)\"", path.path))
-            case .needed: kept.append(("a secret or certificate of \"\(source)\"", path.path))
-            case .served: break
-            }
-        }
-    }
+    /// - Parameter paths: those among the options of a source.
+    mutating func add(_ paths: [ConfigPath]) { self.paths += paths }
 
-    /// Reports files that are missing, and what the gateway keeps to itself and yet would give to whoever asks.
+    /// Reports what the gateway keeps to itself and yet would give to whoever asks. Looks at no file.
     func checkPlaces(_ diagnostics: ConfigDiagnostics) {
-        for path in paths where path.use == .needed {
-            do {
-                _ = try files.read(path.path, limit: Self.largestFile)
-            } catch {
-                path.report(
-                    .error,
-                    found: "\(quotedForMessage(path.path)) \(error)",
-                    remedy: "expected a file that this user can read",
-                    to: diagnostics
-                )
-            }
-        }
+        let kept = [configuration] + paths.filter { $0.use != .served }.map { ($0.key, $0.path) }
         for served in paths where served.use == .served {
             var told: [String] = []
             for (what, path) in kept where served.holds(path) {
@@ -57,16 +34,46 @@ struct ConfiguredPaths {
         }
     }
 
-    /// Reports folders that cannot be served now.
-    func checkServed(_ diagnostics: ConfigDiagnostics) {
-        for path in paths where path.use == .served {
-            guard let problem = files.problem(ofDirectory: path.path) else { continue }
+    /// Reports files and folders that cannot be used now. May wait for a disk or another machine.
+    func checkContents(_ diagnostics: ConfigDiagnostics) {
+        for path in paths { check(path, diagnostics) }
+    }
+
+    private func check(_ path: ConfigPath, _ diagnostics: ConfigDiagnostics) {
+        func report(_ severity: ConfigFault.Severity, _ problem: some Any, _ remedy: String) {
             path.report(
-                .warning,
+                severity,
                 found: "\(quotedForMessage(path.path)) \(problem)",
-                remedy: "what is asked of this source is answered with 503 until that is mended",
+                remedy: remedy,
                 to: diagnostics
             )
+        }
+        let problem = files.problem(ofDirectory: path.path)
+        switch path.use {
+        case .served:
+            guard let problem else { return }
+            report(.warning, problem, "requests for what is in it fail until that is mended")
+        case .listed:
+            // Where it is by default, nobody needs one.
+            guard let problem, case .file = path.origin else { return }
+            report(.warning, problem, "no source is read from it")
+        case .kept:
+            guard let problem, problem != .missing else { return }
+            report(.error, problem, "expected a directory, or a place for one")
+        case .appended:
+            guard let slash = path.path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return }
+            let parent = slash == path.path.startIndex ? "/" : String(path.path[..<slash])
+            if problem == nil { return report(.error, "is a directory", "expected a file") }
+            guard let problem = files.problem(ofDirectory: parent) else { return }
+            report(.error, "cannot be made: its directory \(problem)", "expected a file in a directory that is there")
+        case .needed:
+            do {
+                guard try files.read(path.path, limit: Self.largestFile).bytes.isEmpty else { return }
+                report(.error, "is empty", "expected a file with something in it")
+            } catch {
+                report(.error, error, "expected a file that this user can read")
+            }
+        case .secret: return
         }
     }
 

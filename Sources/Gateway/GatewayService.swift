@@ -214,10 +214,14 @@ private struct SupervisedSource: Service {
 }
 
 /// Calls `stop` with 1, 2, … for each signal that asks the process to end; opens the logs again for SIGUSR1.
+///
+/// SIGHUP is what a terminal sends that is closed, and the process ends with it. Without a terminal it is what those send
+/// who have renamed a log file.
 private func watchSignals(_ telemetry: Telemetry, stop: @Sendable (Int) async -> Void) async {
+    let endsByHangup = isatty(STDERR_FILENO) == 1
     var count = 0
     for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr1) {
-        if signal == .sigusr1 {
+        if signal == .sigusr1 || signal == .sighup && !endsByHangup {
             telemetry.reopen()
         } else {
             count += 1

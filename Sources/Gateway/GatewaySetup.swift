@@ -12,8 +12,7 @@ package struct GatewaySetup: Sendable {
     private let loaded: LoadedConfig
     private let paths: ConfiguredPaths
 
-    /// Reads the configuration and every source's options, and whether the files are there that sources name. Makes no
-    /// connection and looks at nothing that a source serves.
+    /// Reads the configuration and every source's options. Makes no connection and opens no file of a source.
     ///
     /// - Parameters:
     ///   - configPath: the main file; `nil` for `config.toml` in the working directory, if there is one.
@@ -24,18 +23,19 @@ package struct GatewaySetup: Sendable {
         config = loaded.config
         // What the kinds make here is thrown away: it tells whether their options are right.
         let pool = NIOThreadPool(numberOfThreads: 1)
-        var paths = ConfiguredPaths(config)
+        var paths = ConfiguredPaths(loaded)
         for source in config.sources {
             let options = source.options.reader(loaded.diagnostics)
             _ = Self.make(source, options, logger: Logger(label: "check"), pool: pool, invalidate: { _ in })
-            if source.enabled { paths.add(options.paths, of: source.name) }
+            if source.enabled { paths.add(options.paths) }
         }
         paths.checkPlaces(loaded.diagnostics)
         self.paths = paths
     }
 
-    /// Looks whether the folders are there that sources serve, which may wait for a disk or another machine.
-    package func checkServedFolders() { paths.checkServed(loaded.diagnostics) }
+    /// Looks whether the files and folders are there that sources name, which may wait for a disk or another machine.
+    /// Without them the gateway starts all the same: they may come later, and other sources go on.
+    package func checkPaths() { paths.checkContents(loaded.diagnostics) }
 
     package var isValid: Bool { !loaded.diagnostics.hasErrors }
 

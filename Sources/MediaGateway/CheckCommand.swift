@@ -16,7 +16,7 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         let setup = options.load()
-        setup.checkServedFolders()
+        setup.checkPaths()
         printDiagnostics(setup)
         guard setup.isValid else { throw ExitCode.badConfiguration }
         let count = setup.enabledSourceCount

@@ -5,7 +5,10 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
         abstract: "Serves until SIGTERM or SIGINT, then finishes open answers up to the drain deadline.",
-        discussion: "A second signal cuts what is still open. SIGUSR1 opens the access log's file again."
+        discussion: """
+            A second signal cuts what is still open. SIGUSR1 opens the access log's file again, and so does SIGHUP where \
+            standard error is no terminal.
+            """
     )
 
     @OptionGroup var options: ConfigOptions

@@ -52,6 +52,15 @@ package struct OriginCaching: Sendable, Hashable {
         self.since = since
     }
 
+    /// Whether a lifetime in seconds takes the place of ``expires`` (RFC 9111 §5.2.2.1, §5.2.2.10).
+    package var hasMaxAge: Bool {
+        let directives = cacheControl?.lowercased().split(separator: ",") ?? []
+        return directives.contains { directive in
+            let name = directive.drop { $0 == " " || $0 == "\t" }
+            return name.hasPrefix("max-age=") || name.hasPrefix("s-maxage=")
+        }
+    }
+
     /// The value of `Age`, in seconds.
     package func age(at now: Timestamp) -> Int64 {
         let (passed, overflow) = now.seconds.subtractingReportingOverflow(since.seconds)

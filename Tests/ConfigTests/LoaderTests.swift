@@ -182,6 +182,19 @@ struct LoaderTests {
         #expect(loaded.diagnostics.errorCount == 1)
     }
 
+    @Test(
+        "the admin listener has an address of its own, which all addresses of a port have not",
+        arguments: [
+            ("127.0.0.1:9080", "127.0.0.1:9080", true), ("0.0.0.0:9080", "127.0.0.1:9080", true),
+            ("[::]:9080", "[::1]:9080", true), ("[::]:9080", "127.0.0.1:9080", false),
+            ("0.0.0.0:8080", "127.0.0.1:9080", false), ("0.0.0.0:0", "127.0.0.1:0", false),
+        ]
+    )
+    func listenersClash(_ data: String, _ admin: String, _ clash: Bool) {
+        let text = "[server]\nlisten = [\"\(data)\"]\n[admin]\nlisten = \"\(admin)\"\n"
+        #expect(load(["config.toml": text]).diagnostics.hasErrors == clash)
+    }
+
     @Test("an admin listener that other machines reach needs a token file that is fit for it")
     func adminToken() {
         var files = MemoryFiles(["config.toml": "[admin]\nlisten = \"0.0.0.0:9080\"\ntoken_file = \"token\"\n"])

@@ -28,22 +28,38 @@ import Testing
         var files = Folder.configuration
         files["plugins.d/origin.toml"] =
             "kind = \"http\"\n[options]\nbase_url = \"https://origin.example/\"\nca_file = \"ca.pem\"\n"
-            + "headers.authorization = { file = \"token\" }\n"
+            + "headers = { x-key = \"hunter2\", authorization = { file = \"token\" } }\n"
         let folder = try Folder(files)
         let ended = try await Program.run(["check"], in: folder.url)
         #expect(ended.status == 78)
         #expect(ended.errors.contains("plugins.d/origin.toml:4:11: error: origin.options.ca_file: "))
         #expect(ended.errors.contains(" does not exist; expected a file that this user can read"))
         #expect(ended.errors.contains("error: origin.options.headers.authorization.file: "))
+        #expect(!ended.errors.contains("hunter2"))
         #expect(ended.errors.hasSuffix("\n2 errors\n"))
         let disabled = try await Program.run(["check", "--set", "sources.origin.enabled=false"], in: folder.url)
         #expect(disabled.status == 0)
+    }
+
+    @Test(
+        "check names what serve would stop at, or do without",
+        arguments: [
+            ("log.access=nowhere/access.log", "log.access: "), ("log.access=media", "log.access: "),
+            ("cache.path=config.toml", "cache.path: "),
+        ]
+    )
+    func checkPlaces(_ override: String, _ place: String) async throws {
+        let folder = try Folder(Folder.configuration)
+        let ended = try await Program.run(["check", "--set", override], in: folder.url)
+        #expect(ended.status == 78)
+        #expect(ended.errors.contains("error: \(place)"))
     }
 
     @Test("check warns of a folder that is not there, and of one that gives away the gateway's own files")
     func checkFolders() async throws {
         var files = Folder.configuration
         files["plugins.d/films.toml"] = "kind = \"disk\"\n[options]\nroot = \"/nonexistent/films\"\n"
+        files["config.toml", default: ""] += "[plugins]\ndirectory = \"plugins.d\"\n"
         files["plugins.d/all.toml"] = "kind = \"disk\"\n[options]\nroot = \"..\"\n"
         let folder = try Folder(files)
         let ended = try await Program.run(["check"], in: folder.url)
@@ -55,13 +71,14 @@ import Testing
             )
         )
         #expect(ended.errors.contains("plugins.d/all.toml:3:8: warning: all.options.root: "))
-        #expect(ended.errors.contains("holds the cache ("))
+        #expect(ended.errors.contains("holds the configuration ("))
+        #expect(ended.errors.contains("holds cache.path ("))
         let hidden = try await Program.run(
             ["check", "--set", "cache.path=.cache", "--set", "plugins.directory=plugins.d"],
             in: folder.url
         )
-        #expect(!hidden.errors.contains("holds the cache"))
-        #expect(hidden.errors.contains("holds the folder of sources"))
+        #expect(!hidden.errors.contains("holds cache.path"))
+        #expect(hidden.errors.contains("holds plugins.directory"))
     }
 
     @Test("serve refuses a wrong configuration with 78 and binds nothing")

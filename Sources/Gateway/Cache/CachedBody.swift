@@ -37,11 +37,13 @@ final class CachedBody: DirectBody {
 
     func copy(_ range: Range<Int64>) -> ByteBuffer? {
         guard begin(at: range.lowerBound) else { return nil }
-        return cache.withBytes(of: object, at: range) { parts in
+        let copied = cache.withBytes(of: object, at: range) { parts in
             var buffer = ByteBuffer()
             for part in parts { buffer.writeBytes(part) }
             return buffer
         }
+        if let copied { noteUse(through: object.chunk(at: range.lowerBound + Int64(copied.readableBytes) - 1).index) }
+        return copied
     }
 
     /// Whether the chunk at `position` is ready, which counts as a use of it if the body was in another one before.

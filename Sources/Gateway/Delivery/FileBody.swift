@@ -2,7 +2,6 @@ import ChunkCache
 import Glibc
 import NIOCore
 import SourcePlugins
-import Synchronization
 
 /// Part of a file, sent with `sendfile(2)`.
 final class FileBody: DirectBody {
@@ -10,18 +9,10 @@ final class FileBody: DirectBody {
     private static let window: Int64 = 1 << 20
     /// What may be sent in one call.
     private static let longest: Int64 = 4 << 20
-    /// For how long the kernel's answers are believed in any case.
-    private static let memory = TimeAmount.seconds(1)
     /// What the kernel said of whole windows, to all requests: it has one page cache.
     private static let residents = ResidencyMemory()
 
-    private struct AtHand {
-        var range: Range<Int64> = 0..<0
-        var asked = NIODeadline.uptimeNanoseconds(0)
-    }
-
     private let object: any FileBackedObject
-    private let atHand = Mutex(AtHand())
 
     /// - Returns: `nil` unless the kernel may send the object by itself.
     init?(_ object: any MediaObject) {
@@ -58,27 +49,16 @@ final class FileBody: DirectBody {
         return (try? object.readCached(range, into: &buffer)) == true ? buffer : nil
     }
 
-    /// As much of the start of `range` as can be sent at once without waiting for the disk.
+    /// As much of the start of `range` as can be sent at once without waiting for the disk, found window by window.
     private func part(of range: Range<Int64>) -> Range<Int64> {
-        let now = NIODeadline.now()
-        return atHand.withLock { atHand in
-            if !atHand.range.contains(range.lowerBound) || now - atHand.asked > Self.memory {
-                atHand = AtHand(range: residentPart(of: range), asked: now)
-            }
-            let end = min(range.upperBound, atHand.range.upperBound)
-            return range.lowerBound..<max(end, range.lowerBound)
-        }
-    }
-
-    /// As much of the start of `range` as is in memory, window by window.
-    private func residentPart(of range: Range<Int64>) -> Range<Int64> {
-        let limit = range.lowerBound + min(Int64(range.count), Self.longest)
+        let size = object.info.size ?? 0
+        let limit = min(range.upperBound, size, range.lowerBound + min(Int64(range.count), Self.longest))
         var end = range.lowerBound
         while end < limit {
             let number = end / Self.window
             let start = number * Self.window
             // Of a file's last window there is less.
-            let whole = start..<min(start + Self.window, object.info.size ?? limit)
+            let whole = start..<min(start + Self.window, size)
             let part = end..<min(whole.upperBound, limit)
             guard isResident(number, whole, part) else { break }
             end = part.upperBound

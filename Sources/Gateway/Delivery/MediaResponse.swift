@@ -93,8 +93,11 @@ package struct MediaResponse: Sendable {
     }
 
     /// Of what an origin gave, however little of it was kept: it is as old as the answer that told of the object.
+    ///
+    /// Not where the lifetime is that from `Date`, which is the gateway's, to `Expires`: it would be counted twice.
     private func addAge(_ info: ObjectInfo, to head: inout ResponseHead) {
-        if let caching = info.caching { head.add("Age", String(caching.age(at: .now()))) }
+        guard let caching = info.caching, caching.expires == nil || caching.hasMaxAge else { return }
+        head.add("Age", String(caching.age(at: .now())))
     }
 
     private func addCacheStatus(_ cache: CacheOutcome, _ info: ObjectInfo, to head: inout ResponseHead) {

@@ -57,12 +57,12 @@ package struct ItemContents: Sendable {
 
     /// The subtitles of the item's videos, by the directory they are in.
     func subtitles() -> [MediaPath: SubtitleIndex] {
-        var names: [MediaPath: [MediaPath.Component]] = [:]
+        var files: [MediaPath: [(name: MediaPath.Component, size: Int64)]] = [:]
         for file in description.files {
             guard let name = file.path.name, let parent = file.path.parent else { continue }
-            names[parent, default: []].append(name)
+            files[parent, default: []].append((name, file.size))
         }
-        return names.mapValues { SubtitleIndex($0) }
+        return files.mapValues { SubtitleIndex(files: $0) }
     }
 }
 

@@ -57,7 +57,7 @@ private func redacted(parameter: Substring) -> String {
 /// Whether `text`, decoded, starts with `magnet:`. Encoding may be twofold.
 private func startsLikeMagnet(_ text: some Sequence<UInt8>) -> Bool {
     let magnet = Array("magnet:".utf8)
-    // As long as seven bytes encoded twice.
-    let start = PercentEncoding.decodedLeniently(PercentEncoding.decodedLeniently(text.prefix(5 * magnet.count)))
+    // As long as seven bytes can get that are encoded twice, each byte of the first time again.
+    let start = PercentEncoding.decodedLeniently(PercentEncoding.decodedLeniently(text.prefix(9 * magnet.count)))
     return start.starts(with: magnet) { $0 | 0x20 == $1 | 0x20 }
 }

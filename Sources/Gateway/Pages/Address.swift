@@ -17,6 +17,9 @@ package struct MountAddress: Sendable, Hashable {
     /// Where the source itself is listed.
     package var url: String { url(.root) }
 
+    /// The same for links of pages: at the root there is the page of all sources too.
+    package var listingURL: String { url == "/" ? "/?format=html" : url }
+
     /// The path of a URL: it starts with exactly one slash, so that it can never name another host or scheme.
     package func url(_ path: MediaPath) -> String {
         prefix + "/" + path.percentEncoded

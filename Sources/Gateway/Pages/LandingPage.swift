@@ -98,7 +98,7 @@ package struct LandingPage: Sendable {
     private func line(_ source: Source) -> HTML {
         let name: HTML =
             switch source.state {
-            case .on, .down: "<a href=\"\(source.mount.url)\"><strong>\(source.name)</strong></a>"
+            case .on, .down: "<a href=\"\(source.mount.listingURL)\"><strong>\(source.name)</strong></a>"
             case .off: "<strong>\(source.name)</strong>"
             }
         return """

@@ -32,7 +32,7 @@ extension Listing {
 
     private var parentRow: HTML {
         guard !path.isRoot || mount.url != "/" else { return "" }
-        let url = path.parent.map(mount.url) ?? "/"
+        let url = path.parent.map { $0.isRoot ? mount.listingURL : mount.url($0) } ?? "/"
         return """
             <li><span class="glyph" aria-hidden="true">↑</span><a class="name" href="\(url)" rel="up">Up</a></li>
 

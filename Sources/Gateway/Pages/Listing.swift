@@ -22,7 +22,8 @@ package struct Listing: Sendable {
     }
 
     package init(_ entries: [MediaEntry], mount: MountAddress, path: MediaPath, title: String? = nil) {
-        let subtitles = SubtitleIndex(entries.lazy.filter { !$0.isDirectory }.map(\.name))
+        let files = entries.compactMap { entry in entry.size.map { (name: entry.name, size: $0) } }
+        let subtitles = SubtitleIndex(files: files)
         self.mount = mount
         self.path = path
         self.title = title

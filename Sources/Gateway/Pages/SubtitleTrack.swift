@@ -29,16 +29,21 @@ package struct SubtitleTrack: Sendable, Hashable {
 /// The subtitles of a directory, found by the stem of the video they belong to.
 ///
 /// `film.srt`, `film.en.srt` and `film.en.forced.srt` belong to `film.mkv`. Each `.srt` is offered as `.vtt` too
-/// unless that file exists.
+/// unless that file exists or the `.srt` is too large to be converted.
 package struct SubtitleIndex: Sendable {
     private var tracks: [[UInt8]: [SubtitleTrack]] = [:]
 
+    /// Of files whose sizes are not known.
     package init(_ names: some Sequence<MediaPath.Component>) {
-        let subtitles = names.filter { MediaType(of: $0).kind == .subtitle }.sorted()
-        let existing = Set(subtitles)
-        for name in subtitles {
+        self.init(files: names.map { (name: $0, size: Int64(0)) })
+    }
+
+    package init(files: some Sequence<(name: MediaPath.Component, size: Int64)>) {
+        let subtitles = files.filter { MediaType(of: $0.name).kind == .subtitle }.sorted { $0.name < $1.name }
+        let existing = Set(subtitles.map { $0.name })
+        for (name, size) in subtitles {
             add(name, format: name.fileExtension)
-            guard name.fileExtension == "srt",
+            guard name.fileExtension == "srt", size <= SubtitleConverter.inputLimit,
                 let converted = try? MediaPath.Component(name.stem + ".vtt".utf8), !existing.contains(converted)
             else { continue }
             add(converted, format: "vtt")

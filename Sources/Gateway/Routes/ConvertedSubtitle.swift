@@ -49,8 +49,12 @@ struct ConvertedSubtitle {
 
     private func read(_ object: any MediaObject) async throws -> [UInt8] {
         let limit = Int64(SubtitleConverter.inputLimit)
-        guard let size = object.info.size, size <= limit else {
-            throw SourceError(.unavailable, "the subtitle file is too large to be converted")
+        guard let size = object.info.size else {
+            throw SourceError(.unavailable, "the size of the subtitle file is not known, so it cannot be converted")
+        }
+        guard size <= limit else {
+            // Nothing failed: such a file is not converted, however often it is asked for.
+            throw SourceError(.refused, "the subtitle file is larger than \(limit) bytes, too large to be converted")
         }
         guard size > 0 else { return [] }
         var bytes: [UInt8] = []

@@ -40,11 +40,22 @@ struct PageAnswer: Sendable {
 }
 
 extension BaseURL {
+    /// What a trusted proxy says of scheme and host stands in place of what the connection does.
+    ///
     /// - Throws: ``RequestProblem`` if the request does not say by which name the client reached the gateway.
     init(of request: GatewayRequest) throws {
-        guard let host = request.head.fields[.host], let base = BaseURL(.http, authority: host) else {
+        let told = Self.told(.forwardedProto, by: request)?.lowercased()
+        let scheme = told.flatMap(Scheme.init(rawValue:)) ?? .http
+        let hosts = [Self.told(.forwardedHost, by: request), request.head.fields[.host]]
+        guard let base = hosts.compactMap({ $0.flatMap { BaseURL(scheme, authority: $0) } }).first else {
             throw RequestProblem(400, .badHost, "a playlist needs whole URLs, and the request has no Host field")
         }
         self = base
+    }
+
+    /// Whatever comes before the last member, the proxy only passed on.
+    private static func told(_ field: KnownField, by request: GatewayRequest) -> String? {
+        guard request.proxy != nil else { return nil }
+        return request.head.fields[field]?.split(separator: ",").last?.trimmingBlanks
     }
 }

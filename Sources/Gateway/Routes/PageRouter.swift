@@ -29,7 +29,13 @@ package struct PageRouter: Sendable {
         let mounts = MountPages(sources: sources)
         let landing = LandingPages(sources: sources, facts: facts, pluginsDirectory: pluginsDirectory)
         let router = Router(context: GatewayRequestContext.self)
-        router.get("/") { _, _ in await landing.respond() }
+        router.get("/") { _, context in
+            // What is mounted there is listed for those who do not want the page of all sources.
+            if sources.resolve("/")?.entry.listing != nil, mounts.isAsked(context.request) {
+                return try await mounts.respond(to: context.request)
+            }
+            return await landing.respond()
+        }
         router.get("/**") { _, context in try await mounts.respond(to: context.request) }
         self.responder = router.buildResponder()
     }
@@ -117,6 +123,12 @@ private struct LandingPages: Sendable {
 /// Listings, players and playlists below a mount.
 private struct MountPages: Sendable {
     let sources: SourceTable
+
+    /// Whether a request for `/` is for the list of what is mounted there: it is for a format, or from a program.
+    func isAsked(_ request: GatewayRequest) -> Bool {
+        let names = request.query?.split(separator: "&").contains { $0.hasPrefix("format=") } ?? false
+        return names || !AcceptHeader.prefersHTML(request.head.fields[.accept])
+    }
 
     func respond(to request: GatewayRequest) async throws -> Response {
         guard let (entry, rest) = sources.resolve(request.path) else { throw RequestProblem.notFound }

@@ -136,6 +136,8 @@ package enum KnownField: String, Sendable, CaseIterable {
     case contentType = "content-type"
     case expect
     case forwardedFor = "x-forwarded-for"
+    case forwardedHost = "x-forwarded-host"
+    case forwardedProto = "x-forwarded-proto"
     case host
     case ifMatch = "if-match"
     case ifModifiedSince = "if-modified-since"

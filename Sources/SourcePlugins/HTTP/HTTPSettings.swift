@@ -71,28 +71,28 @@ package struct HTTPSettings: Sendable {
             _ = options.requiredString(key)
             return nil
         }
-        var (url, hasPassword) = (OriginURL?.none, false)
+        var (url, hasSecret) = (OriginURL?.none, false)
         let expected = "\(urlExpectation), such as \"https://origin.example/vod/\""
         _ = options.value(key, default: "", expected: expected) { text, _ in
             url = OriginURL(base: text)
-            hasPassword = url == nil && mayHavePassword(text)
-            if hasPassword { return "" }
+            hasSecret = url == nil && mayHaveSecret(text)
+            if hasSecret { return "" }
             return url == nil ? nil : text
         }
-        if hasPassword { options.failSecret(key, expected: expected) }
+        if hasSecret { options.failSecret(key, expected: expected) }
         return url
     }
 
     private static func fallbacks(_ options: SectionReader) -> [OriginURL] {
         let key = "fallbacks"
-        var hasPassword = false
+        var hasSecret = false
         // The line that a fault is shown with has all of them.
         let texts: [String] = options.values(key, default: [], expected: urlExpectation) { text, _ in
-            let isHidden = OriginURL(base: text) == nil && mayHavePassword(text)
-            hasPassword = hasPassword || isHidden
+            let isHidden = OriginURL(base: text) == nil && mayHaveSecret(text)
+            hasSecret = hasSecret || isHidden
             return isHidden ? "" : text
         }
-        if hasPassword {
+        if hasSecret {
             options.failSecret(key, expected: "an array, each of it \(urlExpectation)")
             return []
         }
@@ -100,7 +100,8 @@ package struct HTTPSettings: Sendable {
         return options.values(key, default: [], expected: urlExpectation) { text, _ in OriginURL(base: text) }
     }
 
-    private static func mayHavePassword(_ text: String) -> Bool { text.contains("@") }
+    /// Whether there may be a password in a URL, or a key in its query.
+    private static func mayHaveSecret(_ url: String) -> Bool { url.utf8.contains { "@?".utf8.contains($0) } }
 
     /// A path, where an empty string means none.
     private static func authorities(_ options: SectionReader) -> String? {

@@ -11,6 +11,9 @@ struct OriginFreshness: Sendable, Hashable {
     /// for long is no promise.
     private static let longest = Duration.seconds(86_400)
 
+    /// Of longer fields nothing is passed on: what is known of many objects must not take much memory.
+    private static let longestField = 1024
+
     /// - Parameter now: when the answer came.
     init(_ head: OriginHead, now: Timestamp) {
         let message = ResponseMessage(status: head.status, fields: head.fields, requestTime: now, responseTime: now)
@@ -22,12 +25,14 @@ struct OriginFreshness: Sendable, Hashable {
         isStorable = validity.mayBeStored && !head.tokens("vary").contains("*")
         lastModified = message.lastModified.map { Timestamp(seconds: $0) }
         func text(_ name: String) -> String? {
-            let values = head.values(name)
-            return values.isEmpty ? nil : values.joined(separator: ", ")
+            let text = head.values(name).joined(separator: ", ")
+            return (1...Self.longestField).contains(text.utf8.count) ? text : nil
         }
+        let cacheControl = text("cache-control")
         caching = OriginCaching(
-            cacheControl: text("cache-control"),
-            expires: head.single("expires"),
+            cacheControl: cacheControl,
+            // Not without what may say the opposite.
+            expires: cacheControl == nil && !head.values("cache-control").isEmpty ? nil : text("expires"),
             cacheStatus: text("cache-status"),
             age: Freshness(message, policy: policy).initialAge,
             since: now

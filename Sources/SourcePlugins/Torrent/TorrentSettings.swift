@@ -85,17 +85,43 @@ package struct TorrentSettings: Sendable {
             allowsPrivate: options.bool("allow_private_addresses", default: allowsPrivateAddresses)
         )
         allowsPrivateAddresses = policy.allowsPrivate
-        trackers = options.values("trackers", default: [], expected: "the URL of a tracker: udp, http or https") {
-            text,
-            _ in
-            TrackerURL(text.utf8, policy: policy)?.description
-        }
+        trackers = Self.trackers(options, policy)
         maxConnections = options.integer("connections", default: maxConnections, in: 10...20_000)
         proxy = TorrentProxy(options, "proxy")
     }
 
+    private static func trackers(_ options: SectionReader, _ policy: AddressPolicy) -> [String] {
+        let key = "trackers"
+        let expected = "the URL of a tracker: udp, http or https, without user name"
+        var isRefused = false
+        // The line that a fault is shown with has all of them, also those that are right.
+        let written: [ShownTracker] = options.values(key, default: [], expected: expected) { text, _ in
+            isRefused = isRefused || TrackerURL(text.utf8, policy: policy) == nil
+            return ShownTracker(url: text)
+        }
+        if isRefused, written.contains(where: { mayHaveSecret($0.url) }) {
+            options.failSecret(key, expected: "an array, each of it \(expected)")
+            return []
+        }
+        if written.isEmpty { return [] }
+        let trackers: [ShownTracker] = options.values(key, default: [], expected: expected) { text, _ in
+            TrackerURL(text.utf8, policy: policy).map { ShownTracker(url: $0.text) }
+        }
+        return trackers.map(\.url)
+    }
+
     var addressPolicy: AddressPolicy { AddressPolicy(allowsPrivate: allowsPrivateAddresses) }
 }
+
+/// A tracker as `config show` prints it.
+private struct ShownTracker: CustomStringConvertible {
+    let url: String
+
+    var description: String { mayHaveSecret(url) ? "<redacted>" : url }
+}
+
+/// Whether there may be a password in a URL, or a key in its query.
+private func mayHaveSecret(_ url: String) -> Bool { url.utf8.contains { "@?".utf8.contains($0) } }
 
 /// A proxy that everything of the torrents goes through.
 package struct TorrentProxy: Sendable, Hashable, CustomStringConvertible {
@@ -118,12 +144,14 @@ package struct TorrentProxy: Sendable, Hashable, CustomStringConvertible {
 
     /// - Returns: `nil` if there is none.
     fileprivate init?(_ options: SectionReader, _ key: String) {
-        let none = ""
-        let text = options.value(key, default: none, expected: "\"socks5://host:port\" or \"http://host:port\"") {
-            text,
-            _ in
-            text.isEmpty || TorrentProxy(text) != nil ? text : nil
+        let expected = "\"socks5://host:port\" or \"http://host:port\", without user name"
+        var isHidden = false
+        let text = options.value(key, default: "", expected: expected) { text, _ in
+            if text.isEmpty || TorrentProxy(text) != nil { return text }
+            isHidden = mayHaveSecret(text)
+            return isHidden ? "" : nil
         }
+        if isHidden { options.failSecret(key, expected: expected) }
         self.init(text)
     }
 

@@ -93,6 +93,7 @@ import Testing
             ("/stream/magnet%3A%3Fxt%3Durn&tr=x", "/stream/redacted"),
             ("/streamfile/Magnet%253a%253Fxt/a%20b.mkv?t=1", "/streamfile/redacted/a%20b.mkv?t=1"),
             ("/magnet:1", "/redacted"),
+            ("/a?u=%25%36%64%25%36%31%25%36%37%25%36%65%25%36%35%25%37%34%25%33%61xt", "/a?u=redacted"),
             ("/m%61gnet:1/magnet", "/redacted/magnet"),
             ("/magnets/%6dagnet:1/%", "/magnets/redacted/%"),
             ("/a%2/b%zz?%=1&%4=2", "/a%2/b%zz?%=1&%4=2"),

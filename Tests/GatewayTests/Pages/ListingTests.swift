@@ -63,7 +63,8 @@ struct ListingTests {
     @Test(
         "a page leads one directory up, and from the top of a source to the landing page",
         arguments: [
-            ("", "/media", "/"), ("a/", "/media", "/media/"), ("a/b/", "/media", "/media/a/"), ("a/", "/", "/"),
+            ("", "/media", "/"), ("a/", "/media", "/media/"), ("a/b/", "/media", "/media/a/"),
+            ("a/", "/", "/?format=html"), ("a/b/", "/", "/a/"),
         ]
     )
     func parent(path: String, mount: String, parent: String) throws {

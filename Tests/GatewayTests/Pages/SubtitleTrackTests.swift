@@ -43,6 +43,16 @@ struct SubtitleTrackTests {
         #expect(both.map(\.name.description) == ["film.srt", "film.vtt"])
     }
 
+    @Test("SubRip that is too large to be converted is offered as it is only")
+    func tooLarge() throws {
+        let limit = Int64(SubtitleConverter.inputLimit)
+        let listing = try listing([
+            fileEntry("film.mkv"), fileEntry("film.de.srt", size: limit + 1), fileEntry("film.en.srt", size: limit),
+        ])
+        let film = try #require(listing.playable.first)
+        #expect(film.subtitles.map(\.name.description) == ["film.de.srt", "film.en.srt", "film.en.vtt"])
+    }
+
     @Test(
         "a WebVTT file that is not there comes from the SubRip file beside it",
         arguments: [

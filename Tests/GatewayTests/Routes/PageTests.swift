@@ -1,3 +1,4 @@
+import Config
 import Gateway
 import SourceContract
 import SourcePlugins
@@ -24,6 +25,21 @@ import Testing
         }
     }
 
+    @Test("what is mounted at the root is listed for programs and players, and from the landing page")
+    func rootListing() async throws {
+        try await TestGateway.with(Self.source(), .init(mount: "/")) { gateway in
+            let client = try await gateway.client()
+            let landing = try await client.request("/", fields: ["Accept: text/html"])
+            #expect(landing.text.contains(#"href="/?format=html""#))
+            let page = try await client.request("/?format=html", fields: ["Accept: text/html"])
+            #expect(page.text.contains(#"href="/series/""#))
+            #expect(try await client.request("/").text.contains(#""url":"/series/""#))
+            #expect(try await client.request("/?format=m3u").text.contains("http://gateway.test/film.mkv\n"))
+            let below = try await client.request("/series/", fields: ["Accept: text/html"])
+            #expect(below.text.contains(#"href="/?format=html" rel="up""#))
+        }
+    }
+
     @Test("a directory is a page for browsers, JSON for programs, and a playlist for players")
     func listing() async throws {
         try await TestGateway.with(Self.source()) { gateway in
@@ -39,6 +55,25 @@ import Testing
             #expect(playlist.text.contains("http://gateway.test/media/film.mkv\n"))
             let one = try await client.request("/media/series/one.mp4?format=m3u")
             #expect(one.text.contains("http://gateway.test/media/series/one.mp4\n"))
+        }
+    }
+
+    @Test(
+        "a playlist has the scheme and host that a trusted proxy tells, if they are sound",
+        arguments: [
+            (true, "evil, HTTPS", "evil, media.example:8443", "https://media.example:8443"),
+            (true, "http", "media.example", "http://media.example"),
+            (true, "javascript", "a/b", "http://gateway.test"), (true, "https", "", "https://gateway.test"),
+            (false, "https", "media.example", "http://gateway.test"),
+        ]
+    )
+    func proxied(isTrusted: Bool, scheme: String, host: String, base: String) async throws {
+        var options = TestGateway.Options()
+        if isTrusted, let range = AddressRange("127.0.0.0/8") { options.trustedProxies = [range] }
+        try await TestGateway.with(Self.source(), options) { gateway in
+            let fields = ["X-Forwarded-Proto: \(scheme)", "X-Forwarded-Host: \(host)"]
+            let playlist = try await gateway.client().request("/media/series/one.mp4?format=m3u", fields: fields)
+            #expect(playlist.text.contains("\n\(base)/media/series/one.mp4\n"))
         }
     }
 
@@ -78,6 +113,22 @@ import Testing
             #expect(try await client.request("/media/film.en.vtt", fields: ["If-None-Match: \(tag)"]).status == 304)
             #expect(try await client.request("/media/film.en.vtt", fields: ["If-Match: \"x\""]).status == 412)
             #expect(try await client.request("/media/none.vtt").status == 404)
+        }
+    }
+
+    @Test("a subtitle that is too large to be converted is refused, and is there by its own name")
+    func largeSubtitle() async throws {
+        let source = try Self.source()
+        let limit = Int64(SubtitleConverter.inputLimit)
+        try source.put("film.srt", size: limit + 1)
+        try source.put("film.de.srt", size: limit)
+        try await TestGateway.with(source) { gateway in
+            let client = try await gateway.client()
+            let answer = try await client.request("/media/film.vtt")
+            #expect(answer.status == 422)
+            #expect(answer.text.contains("too large to be converted"))
+            #expect(try await client.request("/media/film.srt").status == 200)
+            #expect(try await client.request("/media/film.de.vtt").status == 200)
         }
     }
 

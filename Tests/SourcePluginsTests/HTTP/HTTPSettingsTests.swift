@@ -98,14 +98,16 @@ struct HTTPSettingsTests {
     }
 
     @Test(
-        "a URL with a password is refused without showing it, on whatever line of it the fault is",
+        "a URL with a password or a query is refused without showing it, on whatever line of it the fault is",
         arguments: [
             "base_url = \"http://u:hush@a.example/\"",
             base + "fallbacks = [\"http://u:hush@a.example/\"]",
             base + "fallbacks = [\"ftp://a.example/\", \"http://u:hush@a.example/\"]",
+            "base_url = \"http://a.example/?token=hush\"",
+            base + "fallbacks = [\"ftp://a.example/\", \"http://a.example/?token=hush\"]",
         ]
     )
-    func password(_ options: String) throws {
+    func secretURL(_ options: String) throws {
         let report = try read(options).report
         #expect(report.contains("without user name"), "\(report)")
         #expect(!report.contains("hush"), "\(report)")
