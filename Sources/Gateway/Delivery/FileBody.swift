@@ -69,7 +69,7 @@ final class FileBody: DirectBody {
     private func isResident(_ number: Int64, _ whole: Range<Int64>, _ part: Range<Int64>) -> Bool {
         let index = UInt64(number)
         if Self.residents.contains(object.fileNumber, index) { return true }
-        // For a small part of it the kernel need not look at all.
+        // For a small part the kernel need not look at the whole window.
         if part.count >= whole.count / 8, object.isAtHand(whole) {
             Self.residents.insert(object.fileNumber, index)
             return true
