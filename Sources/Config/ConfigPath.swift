@@ -22,13 +22,6 @@ package struct ConfigPath: Sendable {
     package let path: String
     package let use: Use
 
-    package init(key: String, origin: ConfigOrigin, path: String, use: Use) {
-        self.key = key
-        self.origin = origin
-        self.path = path
-        self.use = use
-    }
-
     /// Reports that something other than its type is wrong with it. The line may hold secrets beside a file that has to be
     /// there, and is shown for the others.
     package func report(

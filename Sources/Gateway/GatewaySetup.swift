@@ -33,7 +33,7 @@ package struct GatewaySetup: Sendable {
         self.paths = paths
     }
 
-    /// Looks whether the files and folders are there that sources name, which may wait for a disk or another machine.
+    /// Looks whether the files and folders are there that are named, which may wait for a disk or another machine.
     /// Without them the gateway starts all the same: they may come later, and other sources go on.
     package func checkPaths() { paths.checkContents(loaded.diagnostics) }
 

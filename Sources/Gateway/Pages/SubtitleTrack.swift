@@ -33,11 +33,6 @@ package struct SubtitleTrack: Sendable, Hashable {
 package struct SubtitleIndex: Sendable {
     private var tracks: [[UInt8]: [SubtitleTrack]] = [:]
 
-    /// Of files whose sizes are not known.
-    package init(_ names: some Sequence<MediaPath.Component>) {
-        self.init(files: names.map { (name: $0, size: Int64(0)) })
-    }
-
     package init(files: some Sequence<(name: MediaPath.Component, size: Int64)>) {
         let subtitles = files.filter { MediaType(of: $0.name).kind == .subtitle }.sorted { $0.name < $1.name }
         let existing = Set(subtitles.map { $0.name })

@@ -80,7 +80,7 @@ struct SubtitleTrackTests {
     }
 
     private func tracks(_ names: [String], of video: String) throws -> [SubtitleTrack] {
-        SubtitleIndex(try names.map { try MediaPath.Component($0.utf8) })
+        SubtitleIndex(files: try names.map { (name: try MediaPath.Component($0.utf8), size: Int64(100)) })
             .tracks(of: try MediaPath.Component(video.utf8))
     }
 }
