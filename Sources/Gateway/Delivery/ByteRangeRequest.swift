@@ -13,7 +13,7 @@ package enum ByteRangeRequest: Sendable, Hashable {
 
     /// Parses a field value. Numbers beyond `Int64` count as `Int64.max`, which no object reaches.
     package init?(field: some StringProtocol) {
-        if let plain = Self.plain(String(field)) {
+        if let plain = Self(plain: String(field).utf8Span.span) {
             self = plain
             return
         }
@@ -29,20 +29,26 @@ package enum ByteRangeRequest: Sendable, Hashable {
         self.init(specification: only)
     }
 
+    /// The length of the longest plain value.
+    static let plainLength = 43
+
     /// What players send, `bytes=first-` and `bytes=first-last` in numbers of up to 18 digits, read in one pass.
-    private static func plain(_ field: String) -> ByteRangeRequest? {
-        let bytes = field.utf8Span.span
+    init?(plain bytes: Span<UInt8>) {
         let unit: StaticString = "bytes="
-        guard bytes.count > unit.utf8CodeUnitCount, bytes.count <= 43 else { return nil }
+        guard bytes.count > unit.utf8CodeUnitCount, bytes.count <= Self.plainLength else { return nil }
         for index in 0..<unit.utf8CodeUnitCount where bytes[index] != unit.utf8Start[index] { return nil }
         var index = unit.utf8CodeUnitCount
-        guard let first = number(bytes, from: &index), index < bytes.count, bytes[index] == UInt8(ascii: "-") else {
+        guard let first = Self.number(bytes, from: &index), index < bytes.count, bytes[index] == UInt8(ascii: "-")
+        else {
             return nil
         }
         index += 1
-        if index == bytes.count { return .from(first) }
-        guard let last = number(bytes, from: &index), index == bytes.count, first <= last else { return nil }
-        return .bounded(first: first, last: last)
+        if index == bytes.count {
+            self = .from(first)
+            return
+        }
+        guard let last = Self.number(bytes, from: &index), index == bytes.count, first <= last else { return nil }
+        self = .bounded(first: first, last: last)
     }
 
     private static func number(_ bytes: Span<UInt8>, from index: inout Int) -> Int64? {

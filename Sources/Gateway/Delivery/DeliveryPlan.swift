@@ -15,7 +15,7 @@ package struct DeliveryPlan: Sendable, Hashable {
     /// `Content-Length` as announced, for HEAD too; `nil` where the field must be absent.
     package let contentLength: Int64?
     /// `Content-Range`, for 206 and 416.
-    package let contentRange: String?
+    package let contentRange: ContentRangeField?
 
     /// - Parameters:
     ///   - isHead: HEAD has the fields of a GET without `Range` (RFC 9110 §9.3.2, §14.2).
@@ -47,18 +47,25 @@ package struct DeliveryPlan: Sendable, Hashable {
             return
         }
         guard let part = request.resolve(size: size) else {
-            self.init(status: 416, body: .none, contentLength: 0, contentRange: "bytes */\(size)")
+            self.init(status: 416, body: .none, contentLength: 0, contentRange: .unsatisfiable(size: size))
             return
         }
+        self.init(part, of: size)
+    }
+
+    /// A part of an object of `size` bytes, with status 206.
+    ///
+    /// - Parameter part: not empty.
+    init(_ part: Range<Int64>, of size: Int64) {
         self.init(
             status: 206,
             body: .part(part),
             contentLength: part.upperBound - part.lowerBound,
-            contentRange: "bytes \(part.lowerBound)-\(part.upperBound - 1)/\(size)"
+            contentRange: .part(part, size: size)
         )
     }
 
-    private init(status: Int, body: Body, contentLength: Int64?, contentRange: String? = nil) {
+    private init(status: Int, body: Body, contentLength: Int64?, contentRange: ContentRangeField? = nil) {
         self.status = status
         self.body = body
         self.contentLength = contentLength

@@ -26,7 +26,7 @@ package struct MediaResponse: Sendable {
     func head(_ plan: DeliveryPlan, of info: ObjectInfo, _ fields: ReadyFields, _ cache: CacheOutcome) -> ResponseHead {
         var head = ResponseHead(status: plan.status, framing: framing(of: plan))
         head.add(ready: fields)
-        if let contentRange = plan.contentRange { head.add("Content-Range", contentRange) }
+        head.contentRange = plan.contentRange
         addAge(info, to: &head)
         addCacheStatus(cache, info, to: &head)
         return head
@@ -45,7 +45,7 @@ package struct MediaResponse: Sendable {
         addCacheStatus(cache, info, to: &head)
         guard plan.status != 304 else { return head }
         head.add("Accept-Ranges", info.size == nil ? "none" : "bytes")
-        if let contentRange = plan.contentRange { head.add("Content-Range", contentRange) }
+        head.contentRange = plan.contentRange
         guard plan.status == 200 || plan.status == 206 else { return head }
         addContentFields(info, name, isDownload ? .attachment : .inline, to: &head)
         return head

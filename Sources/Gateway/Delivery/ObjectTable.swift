@@ -20,7 +20,7 @@ package final class ObjectTable: Sendable {
     }
 
     /// What an answer can be made of.
-    package struct Known: Sendable {
+    package final class Known: Sendable {
         package let info: ObjectInfo
         /// The object in the chunk cache; `nil` if it is not cached.
         package let cached: CachedObject?

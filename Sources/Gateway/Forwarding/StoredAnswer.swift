@@ -7,7 +7,7 @@ struct StoredAnswer {
     let range: Range<Int64>
     private let representation: Representation
     private let length: Int64?
-    private let contentRange: String?
+    private let contentRange: ContentRangeField?
 
     /// Fields about the bytes of one message: those of another have other digests.
     static let digests: Set<String> = ["content-digest", "content-md5", "digest"]
@@ -29,10 +29,10 @@ struct StoredAnswer {
         }
         if let part = asked.resolve(size: size) {
             (code, range, length) = (206, part, Int64(part.count))
-            contentRange = "bytes \(part.lowerBound)-\(part.upperBound - 1)/\(size)"
+            contentRange = .part(part, size: size)
         } else {
             (code, range, length) = (416, 0..<0, 0)
-            contentRange = "bytes */\(size)"
+            contentRange = .unsatisfiable(size: size)
         }
     }
 
@@ -43,7 +43,7 @@ struct StoredAnswer {
         fields.remove("content-range")
         if contentRange != nil { fields.remove(Self.digests) }
         var head = ResponseHead(code, fields, length.map { .length($0) } ?? .none, status, node: node)
-        if let contentRange { head.add("Content-Range", contentRange) }
+        head.contentRange = contentRange
         return head
     }
 

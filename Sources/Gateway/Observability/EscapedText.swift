@@ -72,6 +72,24 @@ enum Digits {
         append(value.magnitude, width: 1, to: &bytes)
     }
 
+    /// - Parameter bytes: at least twenty.
+    /// - Returns: how many were written.
+    static func write(_ value: Int64, to bytes: UnsafeMutableRawBufferPointer) -> Int {
+        var rest = value.magnitude
+        var count = value < 0 ? 2 : 1
+        while rest >= 10 {
+            rest /= 10
+            count += 1
+        }
+        rest = value.magnitude
+        for index in stride(from: count - 1, through: 0, by: -1) {
+            bytes[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        if value < 0 { bytes[0] = UInt8(ascii: "-") }
+        return count
+    }
+
     /// `value`, which is not negative, with zeros in front up to `width` digits.
     static func append(_ value: Int64, width: Int, to bytes: inout [UInt8]) {
         append(value.magnitude, width: width, to: &bytes)

@@ -174,30 +174,49 @@ extension MediaDelivery {
             let head = response.head(plan, of: known.info, name: path.name, isDownload: isDownload, cache: .bypass)
             return .answer(head, body: nil, route: .media, source: entry.name)
         case .part(let range):
-            guard let cache, let cached = known.cached, cache.isReady(cached.chunk(at: range.lowerBound)) else {
-                return nil
-            }
-            let outcome = CacheOutcome(range, of: cached, in: cache)
-            let lease = source.lease(path)
-            return .direct(
-                DirectAnswer(
-                    head: isDownload
-                        ? response.head(plan, of: known.info, name: path.name, isDownload: true, cache: outcome)
-                        : response.head(plan, of: known.info, known.fields, outcome),
-                    body: CachedBody(cache, cached, upTo: range.upperBound),
-                    range: range,
-                    lease: lease,
-                    route: .media,
-                    source: entry.name,
-                    firstByteDeadline: entry.firstByteDeadline,
-                    rest: { [self] exchange, position in
-                        try await resume(exchange, cached, position..<range.upperBound, lease)
-                    }
-                )
-            )
+            // With preconditions the range is not all that decides.
+            let isRepeatable = plan.status == 206 && request.head.fields.preconditions == Preconditions()
+            return directAnswer(plan, range, of: known, isRepeatable: isRepeatable).map(Dispatch.direct)
         case .unknownLength:
             return nil
         }
+    }
+
+    private func directAnswer(
+        _ plan: DeliveryPlan,
+        _ range: Range<Int64>,
+        of known: ObjectTable.Known,
+        isRepeatable: Bool
+    ) -> DirectAnswer? {
+        guard let cache, let cached = known.cached, cache.isReady(cached.chunk(at: range.lowerBound)) else {
+            return nil
+        }
+        let outcome = CacheOutcome(range, of: cached, in: cache)
+        let lease = source.lease(path)
+        return DirectAnswer(
+            head: isDownload
+                ? response.head(plan, of: known.info, name: path.name, isDownload: true, cache: outcome)
+                : response.head(plan, of: known.info, known.fields, outcome),
+            body: CachedBody(cache, cached, upTo: range.upperBound),
+            range: range,
+            lease: lease,
+            route: .media,
+            source: entry.name,
+            firstByteDeadline: entry.firstByteDeadline,
+            others: isRepeatable ? self : nil,
+            rest: { [self] exchange, position in
+                try await resume(exchange, cached, position..<range.upperBound, lease)
+            }
+        )
+    }
+}
+
+extension MediaDelivery: RangeAnswers {
+    package func answer(to range: ByteRangeRequest) -> DirectAnswer? {
+        guard let known = objects.lookup(key, now: .now), let size = known.info.size,
+            let part = range.resolve(size: size)
+        else { return nil }
+        return directAnswer(DeliveryPlan(part, of: size), part, of: known, isRepeatable: false)
     }
 }
 

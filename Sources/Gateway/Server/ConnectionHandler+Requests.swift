@@ -26,21 +26,39 @@ extension ConnectionHandler {
                 if case .awaitingHead(nil) = state, decodedRequests.isEmpty { headBegins(context) }
                 continue
             }
+            if since == nil, answerRepeated(context) { continue }
             switch scanner.scan(inbound) {
             case .needMoreBytes:
                 if since == nil { headBegins(context) }
                 return
             case .head(let head, let length):
-                inbound.moveReaderIndex(forwardBy: length)
-                // Given back, so that the channel reads into the same memory again.
-                if inbound.readableBytes == 0 { inbound = ByteBuffer() }
-                handle(head, hasBody: false)
+                let bytes = head.fields[.range] == nil ? nil : inbound.getBytes(at: inbound.readerIndex, length: length)
+                consume(length)
+                handle(head, bytes, hasBody: false)
             case .unusual:
                 installCodec(context)
             case .tooLong(let what):
                 refuseHead(what)
             }
         }
+    }
+
+    private func consume(_ length: Int) {
+        inbound.moveReaderIndex(forwardBy: length)
+        // Given back, so that the channel reads into the same memory again.
+        if inbound.readableBytes == 0 { inbound = ByteBuffer() }
+    }
+
+    /// Answers the last request that was a hit, if it comes again for other bytes and is one again.
+    private func answerRepeated(_ context: ChannelHandlerContext) -> Bool {
+        guard let repeated, let match = repeated.match(inbound), let answer = repeated.answers.answer(to: match.range)
+        else { return false }
+        consume(match.length)
+        stateSince = context.eventLoop.now
+        let request = repeated.request.repeated(range: match.text, id: services.makeRequestID())
+        let stages = RequestStages(accepted: stateSince.nanoseconds)
+        self.answer(.direct(answer), to: request, mayContinue: true, stages: stages)
+        return true
     }
 
     private func headBegins(_ context: ChannelHandlerContext) {
@@ -51,8 +69,10 @@ extension ConnectionHandler {
 
     /// Answers one request, or starts to.
     ///
-    /// - Parameter isLast: whether what follows it on the connection is no request.
-    func handle(_ head: RequestHead, hasBody: Bool, isLast: Bool = false) {
+    /// - Parameters:
+    ///   - bytes: those of the head, if it was plain and asks for a range.
+    ///   - isLast: whether what follows it on the connection is no request.
+    func handle(_ head: RequestHead, _ bytes: [UInt8]? = nil, hasBody: Bool, isLast: Bool = false) {
         guard let context else { return }
         let now = context.eventLoop.now
         (state, stateSince) = (.awaitingHead(headSince: nil), now)
@@ -70,6 +90,9 @@ extension ConnectionHandler {
         let proxy = services.isTrusted(self.client) ? self.client : nil
         let request = GatewayRequest(head: head, target: target, id: id, client: client, proxy: proxy)
         let dispatch = dispatcher.dispatch(request)
+        if let bytes, case .direct(let answer) = dispatch, let others = answer.others {
+            repeated = RepeatedRequest(request, head: bytes, answers: others)
+        }
         if case .upload(let upload) = dispatch, hasBody {
             receive(upload, of: request, isLast: isLast, stages: stages)
         } else if case .run(let operation) = dispatch, hasBody, operation.readsBody {

@@ -36,6 +36,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var context: ChannelHandlerContext?
     var inbound = ByteBuffer()
     var scanner: HeadScanner
+    /// The last request that was a hit.
+    var repeated: RepeatedRequest?
     /// Since a head the scanner leaves to llhttp, everything goes there.
     var usesCodec = false
     var decodedRequests = Deque<Decoded>()

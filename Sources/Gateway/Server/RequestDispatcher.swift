@@ -36,6 +36,11 @@ package final class GatewayRequest: Sendable {
         self.proxy = proxy
     }
 
+    /// The same request for other bytes.
+    func repeated(range: String, id: RequestID) -> GatewayRequest {
+        GatewayRequest(head: head.with(range: range), target: target, id: id, client: client, proxy: proxy)
+    }
+
     package var path: Substring {
         target.utf8.firstIndex(of: UInt8(ascii: "?")).map { target[..<$0] } ?? target[...]
     }
@@ -196,6 +201,8 @@ package final class DirectAnswer: Sendable {
     package let route: Route
     package let source: String
     package let firstByteDeadline: Duration
+    /// Has the answers to the same request for other bytes; `nil` if they have to be asked of the dispatcher.
+    package let others: (any RangeAnswers)?
     /// Sends what `body` turned out not to have at hand, from a position on, and ends the answer. The head is set.
     package let rest: @Sendable (Exchange, Int64) async throws -> Void
 
@@ -207,6 +214,7 @@ package final class DirectAnswer: Sendable {
         route: Route,
         source: String,
         firstByteDeadline: Duration,
+        others: (any RangeAnswers)? = nil,
         rest: @escaping @Sendable (Exchange, Int64) async throws -> Void
     ) {
         self.head = head
@@ -216,6 +224,7 @@ package final class DirectAnswer: Sendable {
         self.route = route
         self.source = source
         self.firstByteDeadline = firstByteDeadline
+        self.others = others
         self.rest = rest
     }
 }

@@ -81,6 +81,13 @@ package struct RequestHead: Sendable {
         )
     }
 
+    /// The same head with another range. It is not one to pass on: it has only the known fields.
+    func with(range: String) -> RequestHead {
+        var fields = fields
+        fields.replace(.range, with: range)
+        return RequestHead(method: method, target: target, minorVersion: minorVersion, known: fields, fieldLines: nil)
+    }
+
     /// Whether the connection may carry another request after this one (RFC 9112 §9.3).
     package var isKeepAlive: Bool {
         guard let connection = fields[.connection] else { return minorVersion >= 1 }
@@ -174,6 +181,11 @@ package struct KnownFields: Sendable {
         } else {
             values.append((field, value))
         }
+    }
+
+    /// Gives a field that is there another value.
+    mutating func replace(_ field: KnownField, with value: String) {
+        if let index = values.firstIndex(where: { $0.field == field }) { values[index].value = value }
     }
 
     mutating func add(name: String, value: String) {

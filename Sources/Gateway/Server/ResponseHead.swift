@@ -6,6 +6,8 @@ package struct ResponseHead: Sendable {
     package private(set) var fields: [(name: String, value: String)] = []
     /// Fields that were written out before, for answers that have the same again and again.
     private var readyFields: [UInt8] = []
+    /// The part that the body is.
+    package var contentRange: ContentRangeField?
     /// How the end of the body is told (RFC 9112 §6.3).
     package var framing: Framing
     /// What the cache has to do with the answer, for the metrics.
@@ -42,7 +44,7 @@ package struct ResponseHead: Sendable {
 
     /// Takes over the fields of `other`, as they are now.
     package mutating func add(ready other: ReadyFields) {
-        readyFields += other.bytes
+        if readyFields.isEmpty { readyFields = other.bytes } else { readyFields += other.bytes }
     }
 
     package subscript(_ name: String) -> String? {
@@ -72,10 +74,15 @@ package struct ResponseHead: Sendable {
             buffer.writeString(value)
             buffer.writeStaticString("\r\n")
         }
+        if let contentRange {
+            buffer.writeStaticString("Content-Range: ")
+            contentRange.write(into: &buffer)
+            buffer.writeStaticString("\r\n")
+        }
         switch framing {
         case .length(let length):
             buffer.writeStaticString("Content-Length: ")
-            buffer.writeString(String(length))
+            buffer.writeDecimal(length)
             buffer.writeStaticString("\r\n")
         case .chunked:
             buffer.writeStaticString("Transfer-Encoding: chunked\r\n")
@@ -88,6 +95,36 @@ package struct ResponseHead: Sendable {
             buffer.writeStaticString("Connection: keep-alive\r\n")
         }
         buffer.writeStaticString("\r\n")
+    }
+}
+
+/// The value of `Content-Range` (RFC 9110 §14.4).
+package enum ContentRangeField: Sendable, Hashable {
+    /// These bytes, of which there is at least one, of `size`.
+    case part(Range<Int64>, size: Int64)
+    case unsatisfiable(size: Int64)
+
+    fileprivate func write(into buffer: inout ByteBuffer) {
+        buffer.writeStaticString("bytes ")
+        switch self {
+        case .part(let part, let size):
+            buffer.writeDecimal(part.lowerBound)
+            buffer.writeStaticString("-")
+            buffer.writeDecimal(part.upperBound - 1)
+            buffer.writeStaticString("/")
+            buffer.writeDecimal(size)
+        case .unsatisfiable(let size):
+            buffer.writeStaticString("*/")
+            buffer.writeDecimal(size)
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// Without a string in between.
+    fileprivate mutating func writeDecimal(_ value: Int64) {
+        // The longest number has a sign and nineteen digits.
+        writeWithUnsafeMutableBytes(minimumWritableBytes: 20) { Digits.write(value, to: $0) }
     }
 }
 

@@ -115,6 +115,80 @@ struct CachedDeliveryTests {
         }
     }
 
+    @Test("a range asked for after others on a connection is answered as it is on a new one")
+    func otherRanges() async throws {
+        try await withCache { gateway, _, cache in
+            _ = try await gateway.client().request("/media/film.mkv")
+            await cache.flush()
+            let kept = try await gateway.client()
+            let ranges = [
+                "bytes=0-9", "bytes=1000000-1999999", "bytes=2999990-", "bytes=7-7", "bytes=7-9999999", "bytes=-5",
+                "bytes=3000000-", "bytes=8-7", "bytes=1-2,5-6", "items=1-2", "bytes=0-9",
+            ]
+            for (index, range) in ranges.enumerated() {
+                let fields = ["Range: \(range)", "User-Agent: \(index % 3 == 2 ? "Lavf" : "VLC")"]
+                let again = try await kept.request("/media/film.mkv", fields: fields)
+                let fresh = try await gateway.client().request("/media/film.mkv", fields: fields)
+                #expect(again.status == fresh.status, "\(range)")
+                #expect(again.body == fresh.body, "\(range)")
+                let ofTheMoment = ["Date", "X-Request-Id"]
+                let heads = [again, fresh].map { answer in
+                    answer.fields.filter { !ofTheMoment.contains($0.name) }.map { "\($0.name): \($0.value)" }
+                }
+                #expect(heads[0] == heads[1], "\(range)")
+                #expect(again["X-Request-Id"] != fresh["X-Request-Id"])
+            }
+        }
+    }
+
+    @Test("what differs from the last hit in more than its range is judged by itself")
+    func otherRequests() async throws {
+        try await withCache { gateway, source, cache in
+            try source.put("other.mkv", size: 1000) { $0.validity = .immutable }
+            let client = try await gateway.client()
+            _ = try await client.request("/media/film.mkv")
+            await cache.flush()
+            func hit(_ range: Range<Int64>) async throws {
+                let answer = try await client.request("/media/film.mkv", fields: Self.range(range))
+                #expect(answer["Cache-Status"] == "test; hit")
+                #expect(answer.body == film.bytes(range))
+            }
+            try await hit(10..<20)
+            let other = try await client.request("/media/other.mkv", fields: Self.range(10..<20))
+            #expect(other.body == PatternBytes("other.mkv").bytes(10..<20))
+            try await hit(30..<40)
+            let changed = try await client.request(
+                "/media/film.mkv",
+                fields: Self.range(50..<60) + ["If-Range: \"another\""]
+            )
+            #expect(changed.status == 200)
+            #expect(changed.body == film.bytes(0..<size))
+            let head = try await client.request("/media/film.mkv", method: "HEAD", fields: Self.range(50..<60))
+            #expect(head.status == 200)
+            try await hit(70..<80)
+            let last = try await client.request("/media/film.mkv", fields: Self.range(1..<5) + ["Connection: close"])
+            #expect(last["Connection"] == "close")
+            #expect(last.body == film.bytes(1..<5))
+        }
+    }
+
+    @Test("a range asked for again after a purge comes from the source")
+    func purgedBetween() async throws {
+        try await withCache { gateway, source, cache in
+            let client = try await gateway.client()
+            for _ in 0..<2 {
+                _ = try await client.request("/media/film.mkv", fields: Self.range(0..<10))
+                await cache.flush()
+            }
+            let reads = source.counts.value.reads
+            cache.purge { _ in true }
+            let answer = try await client.request("/media/film.mkv", fields: Self.range(20..<30))
+            #expect(answer["Cache-Status"] == "test; fwd=miss")
+            #expect(answer.body == film.bytes(20..<30))
+            #expect(source.counts.value.reads > reads)
+        }
+    }
+
     @Test("an answer of which the cache has only parts is exact and says so")
     func partial() async throws {
         try await withCache { gateway, _, cache in

@@ -88,14 +88,14 @@ import Testing
         let plan = DeliveryPlan(info: Self.info(), isHead: false, range: "bytes=10-19", preconditions: .init())
         #expect(plan.body == .part(10..<20))
         #expect(plan.contentLength == 10)
-        #expect(plan.contentRange == "bytes 10-19/100")
+        #expect(plan.contentRange == .part(10..<20, size: 100))
     }
 
     @Test("no byte of the range exists: 416 with the size")
     func unsatisfiable() {
         let plan = DeliveryPlan(info: Self.info(), isHead: false, range: "bytes=100-", preconditions: .init())
         #expect(plan.status == 416)
-        #expect(plan.contentRange == "bytes */100")
+        #expect(plan.contentRange == .unsatisfiable(size: 100))
         #expect(plan.body == .none)
     }
 
@@ -129,7 +129,7 @@ import Testing
         for range in ["bytes=1-", "bytes=0-0", "bytes=-1", "bytes=-0"] {
             let plan = DeliveryPlan(info: info, isHead: false, range: range, preconditions: .init())
             #expect(plan.status == 416)
-            #expect(plan.contentRange == "bytes */0")
+            #expect(plan.contentRange == .unsatisfiable(size: 0))
         }
     }
 
