@@ -54,6 +54,8 @@ package final class SyntheticSource: ListingSource {
         package var reads = 0
         /// The ranges of all reads, in the order they came.
         package var ranges: [Range<Int64>] = []
+        /// Whom the reads were for, in the same order.
+        package var clients: [ReadClient?] = []
         /// Reads that are under way now.
         package var openReads = 0
         /// Reads that were given up before their end, by cancellation or by dropping the stream.
@@ -217,6 +219,7 @@ private final class SyntheticReader: Sendable {
             counts.reads += 1
             counts.openReads += 1
             counts.ranges.append(asked)
+            counts.clients.append(ReadClient.current)
         }
     }
 

@@ -245,9 +245,11 @@ package final class MediaDelivery: Sendable {
             object: cached,
             range: body.position..<body.end,
             readAhead: (source.readsAhead ? 2 : 8) << 20
-        ) { [entry, meter] range in
+        ) { [entry, meter, client = exchange.request.readClient] range in
             meter?.countRead(of: entry.name)
-            let bytes = try await ReadHint.$range.withValue(range) { try await object.open().read(range) }
+            let bytes = try await ReadClient.$current.withValue(client) {
+                try await ReadHint.$range.withValue(range) { try await object.open().read(range) }
+            }
             return {
                 let piece = try await bytes.next()
                 if let piece { meter?.countBytes(piece.readableBytes, from: entry.name) }
@@ -284,7 +286,10 @@ package final class MediaDelivery: Sendable {
         to exchange: Exchange
     ) async throws {
         meter?.countRead(of: entry.name)
-        let bytes = try await object.read(body.position..<end)
+        let range = body.position..<end
+        let bytes = try await ReadClient.$current.withValue(exchange.request.readClient) {
+            try await object.read(range)
+        }
         // The first bytes are in hand before the head says that there are any.
         var next = try await bytes.next()
         try await body.begin(exchange, of: self)

@@ -51,6 +51,9 @@ package final class GatewayRequest: Sendable {
 
     package var isHead: Bool { head.method == .head }
 
+    /// Whom what it asks for is read for; `nil` if the address does not tell.
+    var readClient: ReadClient? { ReadClient(ClientAddress(client).prefix) }
+
     /// What it says of its way here; `nil` if nothing.
     var trace: RequestTrace? {
         let fields = [("Via", head.fields[.via]), ("traceparent", head.fields[.traceparent])].compactMap {

@@ -1,4 +1,5 @@
 import ChunkCache
+import Config
 import Gateway
 import Logging
 import NIOPosix
@@ -93,6 +94,27 @@ struct CachedDeliveryTests {
             }
             #expect(source.counts.value.bytes == size)
         }
+    }
+
+    @Test("a read is said to be for the client that asked, through the cache and past it")
+    func readClients() async throws {
+        let ask: @Sendable (TestGateway, SyntheticSource) async throws -> Void = { gateway, source in
+            let client = try await gateway.client()
+            for (number, address) in ["192.0.2.7", "2001:db8::1", "2001:db8::2"].enumerated() {
+                let start = Int64(number) * 655_360
+                let fields = Self.range(start..<start + 10) + ["X-Forwarded-For: \(address)"]
+                #expect(try await client.request("/media/film.mkv", fields: fields).status == 206)
+            }
+            // Of IPv6, the network of a household counts as one client.
+            let household = ReadClient([0x20, 0x01, 0x0D, 0xB8, 0, 0, 0, 0])
+            #expect(source.counts.value.clients == [ReadClient([192, 0, 2, 7]), household, household])
+        }
+        var options = TestGateway.Options()
+        options.trustedProxies = [try #require(AddressRange("127.0.0.0/8"))]
+        try await withCache(options) { gateway, source, _ in try await ask(gateway, source) }
+        let source = SyntheticSource()
+        try source.put("film.mkv", size: size)
+        try await TestGateway.with(source, options) { gateway in try await ask(gateway, source) }
     }
 
     @Test("hits, pings and misses sent ahead on one connection are answered in turn")
