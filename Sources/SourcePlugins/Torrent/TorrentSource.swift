@@ -158,6 +158,7 @@ package final class TorrentSource: ItemSource {
             range,
             in: torrent,
             pieceLength: stored.metadata.pieceLength,
+            client: ReadClient.current,
             lease: lease,
             pool: context.blockingPool
         )

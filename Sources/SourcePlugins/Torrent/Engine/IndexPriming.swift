@@ -28,7 +28,16 @@ struct IndexPriming: Sendable {
     }
 
     private func bytes(_ range: Range<Int64>) async throws -> [UInt8] {
-        let read = TorrentRead(of: file, range, in: torrent, pieceLength: pieceLength, lease: lease, pool: pool)
+        // For no client: that an index is looked for does not mean that somebody plays there now.
+        let read = TorrentRead(
+            of: file,
+            range,
+            in: torrent,
+            pieceLength: pieceLength,
+            client: nil,
+            lease: lease,
+            pool: pool
+        )
         var bytes: [UInt8] = []
         while let buffer = try await read.next() { bytes += buffer.readableBytesView }
         return bytes

@@ -3,19 +3,34 @@ import Synchronization
 // What readers want of the torrent.
 extension LoadedTorrent {
     /// A read of `bytes` of the torrent begins, in a file that ends at `limit`.
-    func openReader(_ bytes: Range<Int64>, limit: Int64) -> ReaderID {
+    ///
+    /// - Parameter client: `nil` if nobody can tell whom it is for, or if it is for nobody.
+    func openReader(_ bytes: Range<Int64>, limit: Int64, client: ReadClient?) -> ReaderID {
         let id = state.withLock { state in
             let id = ReaderID(state.makeID())
-            state.plan?.open(id, bytes, limit: limit, now: now())
+            state.plan?.open(id, bytes, limit: limit, client: client, now: now())
             return id
         }
         session.updateIsDue()
         return id
     }
 
+    /// Somebody waits for the reader's next bytes, until it moves.
+    func pullReader(_ id: ReaderID) {
+        let isDue = state.withLock { state in
+            let due = state.plan?.nextUpdate
+            state.plan?.beginPull(id, now: now())
+            return state.plan?.nextUpdate != due
+        }
+        if isDue { session.updateIsDue() }
+    }
+
+    /// What the reader was pulled for has come, up to `position`.
     func moveReader(_ id: ReaderID, to position: Int64) {
         let isDue = state.withLock { state in
-            state.plan?.move(id, to: position, now: now())
+            let time = now()
+            state.plan?.move(id, to: position, now: time)
+            state.plan?.endPull(id, now: time)
             return state.plan?.nextUpdate != nil
         }
         if isDue { session.updateIsDue() }

@@ -37,12 +37,15 @@ final class TorrentRead: Sendable {
     private let reader: ReaderID
     private let state: Mutex<State>
 
-    /// - Parameter range: not empty, and within the file.
+    /// - Parameters:
+    ///   - range: not empty, and within the file.
+    ///   - client: whom it is for; `nil` if nobody can tell, or if it is for nobody.
     init(
         of file: TorrentFile,
         _ range: Range<Int64>,
         in torrent: LoadedTorrent,
         pieceLength: Int64,
+        client: ReadClient?,
         lease: Lease,
         pool: NIOThreadPool
     ) {
@@ -53,7 +56,7 @@ final class TorrentRead: Sendable {
         self.pool = pool
         end = range.upperBound
         let bytes = file.offset + range.lowerBound..<file.offset + range.upperBound
-        reader = torrent.openReader(bytes, limit: file.offset + file.size)
+        reader = torrent.openReader(bytes, limit: file.offset + file.size, client: client)
         state = Mutex(State(position: range.lowerBound))
     }
 
@@ -89,6 +92,8 @@ final class TorrentRead: Sendable {
         let offset = start % pieceLength
         let count = min(end - position, pieceLength - offset, Self.bufferSize)
         let part = Int(offset)..<Int(offset + count)
+        // If it throws, no other follows.
+        torrent.pullReader(reader)
         let buffer =
             pieceLength <= Self.longestWholePiece
             ? try await whole(piece, part) : try await fromFile(piece, position..<position + count)

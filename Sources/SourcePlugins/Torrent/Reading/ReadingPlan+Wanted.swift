@@ -6,7 +6,7 @@ extension ReadingPlan {
         wanted.demands.reserveCapacity(told.count)
         var fronts: [Front] = []
         // The newest first: it has nothing to play yet.
-        for reader in readers.reversed() {
+        for reader in readers.reversed() where reader.pull != .superseded {
             var front = Front(policy, layout, hasDeadlines: !isSwift || isFirst(reader))
             let reach = reader.position + max(policy.frontReach, layout.pieceLength)
             forEachMissing(in: layout.pieces(of: window(of: reader))) { piece in
@@ -27,7 +27,7 @@ extension ReadingPlan {
 
     /// The bytes that are wanted for `reader`.
     func window(of reader: Reader) -> Range<Int64> {
-        let share = min(policy.maxWindow, policy.maxTorrentWindow / Int64(max(readers.count, 1)))
+        let share = min(policy.maxWindow, policy.maxTorrentWindow / Int64(max(sharers, 1)))
         let grown = isSwift ? policy.maxWindow : policy.initialWindow + reader.contiguous / policy.windowGrowth
         let pastEnd = max(policy.readAheadPastEnd, min(reader.inherited, share))
         let start = reader.position
@@ -39,8 +39,7 @@ extension ReadingPlan {
 
     /// Whether the reader has got nothing yet, and is not about to.
     private func isFirst(_ reader: Reader) -> Bool {
-        guard reader.contiguous == 0 else { return false }
-        return have.firstMissing(in: layout.pieces(of: reader.position..<reader.position + 1)) != nil
+        reader.contiguous == 0 && lacksNext(reader)
     }
 
     private func firstEnd(of reader: Reader) -> Int64 {

@@ -31,13 +31,19 @@ package struct ReadingPlan: Sendable {
         var contiguous: Int64
         /// As it was at the start.
         var inherited: Int64
+        /// `nil` if nobody can tell who reads.
+        let viewer: Viewer?
+        var pull: Pull
     }
 
     package let layout: PieceLayout
     package let policy: ReadingPolicy
     /// The pieces that are there.
     package private(set) var have: PieceSet
+    /// In the order they came.
     var readers: [Reader] = []
+    /// How many of them share what may be wanted: those that are not superseded.
+    private(set) var sharers = 0
     /// Not all of them still missing.
     var hints: [Range<Int>] = []
     /// What libtorrent has been told, or does by itself. A piece that is not here has priority 0.
@@ -76,10 +82,13 @@ package struct ReadingPlan: Sendable {
     /// A read of `bytes` begins, in a file that ends at `limit`.
     ///
     /// A read to the end of the file wants no more of it at a time than any other.
+    ///
+    /// - Parameter client: may have readers superseded that it has left; see ``beginPull(_:now:)``.
     package mutating func open(
         _ id: ReaderID,
         _ bytes: Range<Int64>,
         limit: Int64,
+        client: ReadClient? = nil,
         now: ContinuousClock.Instant
     ) {
         readers.removeAll { $0.id == id }
@@ -94,9 +103,12 @@ package struct ReadingPlan: Sendable {
                 end: bytes.upperBound,
                 limit: limit,
                 contiguous: contiguous,
-                inherited: contiguous
+                inherited: contiguous,
+                viewer: client.map { Viewer(client: $0, fileEnd: limit) },
+                pull: .idle(since: now)
             )
         )
+        countSharers()
     }
 
     /// The reader wants the bytes from `position` on.
@@ -117,8 +129,14 @@ package struct ReadingPlan: Sendable {
         let reader = readers.remove(at: index)
         ended.add(reader.position, contiguous: reader.contiguous, now: now)
         if readers.isEmpty { hints = [] }
+        countSharers()
         // The next read is often on its way already.
         schedule(at: now + policy.debounce)
+    }
+
+    /// After readers came, went, were superseded or were pulled again.
+    mutating func countSharers() {
+        sharers = readers.count(where: { $0.pull != .superseded })
     }
 
     private mutating func change(
@@ -192,6 +210,7 @@ package struct ReadingPlan: Sendable {
         (lastUpdate, due, isSwift) = (now, nil, pace.isSwift(now: now))
         // A swarm that has stopped sends nothing to tell so.
         if isSwift, hasReaders { schedule(at: now + SwarmPace.memory) }
+        supersede(now: now)
         hints.removeAll { have.firstMissing(in: $0) == nil }
         return tell(wanted())
     }
@@ -202,12 +221,12 @@ package struct ReadingPlan: Sendable {
         schedule(at: now)
     }
 
-    private mutating func schedule(at time: ContinuousClock.Instant) {
+    mutating func schedule(at time: ContinuousClock.Instant) {
         due = min(due ?? time, time)
     }
 
     /// At once if there is one deadline at most: the next piece must have its own before the last one is met.
-    private func debounced(_ now: ContinuousClock.Instant) -> ContinuousClock.Instant {
+    func debounced(_ now: ContinuousClock.Instant) -> ContinuousClock.Instant {
         guard toldDeadlines > 1 || isSwift, let lastUpdate else { return now }
         return max(now, lastUpdate + policy.debounce)
     }

@@ -58,6 +58,9 @@ package struct ReadingPolicy: Sendable, Hashable {
     package var continuationTime = Duration.seconds(5)
     /// How far from the end of the other one it may begin.
     package var continuationSlack: Int64 = 1 << 20
+    /// Nothing is wanted for a reader that has not been pulled for so long, once a newer one of the same client in the
+    /// same file waits for a piece.
+    package var supersededAfter = Duration.seconds(5)
 
     package init() {}
 
@@ -81,6 +84,7 @@ package struct ReadingPolicy: Sendable, Hashable {
         policy.deadlineSpacing.clamp(to: .zero...Duration.seconds(60))
         policy.debounce.clamp(to: .zero...Duration.seconds(60))
         policy.continuationTime.clamp(to: .zero...Duration.seconds(3600))
+        policy.supersededAfter.clamp(to: .zero...Duration.seconds(3600))
         return policy
     }
 }

@@ -23,9 +23,15 @@ struct PlanUnderTest {
         plan = ReadingPlan(layout: layout, have: PieceSet(pieceCount: layout.pieceCount), policy: policy)
     }
 
-    mutating func open(_ id: UInt64, from start: Int64, to end: Int64? = nil, limit: Int64? = nil) {
+    mutating func open(
+        _ id: UInt64,
+        from start: Int64,
+        to end: Int64? = nil,
+        limit: Int64? = nil,
+        client: ReadClient? = nil
+    ) {
         let limit = limit ?? plan.layout.totalLength
-        plan.open(ReaderID(id), start..<(end ?? limit), limit: limit, now: now)
+        plan.open(ReaderID(id), start..<(end ?? limit), limit: limit, client: client, now: now)
     }
 
     /// The files were looked at again, and the piece was not there.
@@ -39,6 +45,14 @@ struct PlanUnderTest {
     mutating func close(_ id: UInt64) { plan.close(ReaderID(id), now: now) }
 
     mutating func move(_ id: UInt64, to position: Int64) { plan.move(ReaderID(id), to: position, now: now) }
+
+    /// Somebody waits for the reader's next bytes, until ``deliver(_:upTo:)``.
+    mutating func pull(_ id: UInt64) { plan.beginPull(ReaderID(id), now: now) }
+
+    mutating func deliver(_ id: UInt64, upTo position: Int64) {
+        move(id, to: position)
+        plan.endPull(ReaderID(id), now: now)
+    }
 
     /// Reads up to `end` in one go.
     mutating func read(_ id: UInt64, from start: Int64, to end: Int64) {
