@@ -151,12 +151,20 @@ class RangeLoad:
     size: int
 
     def __call__(self, server: gateway.Server, length: int, connections: int, seconds: float, seed: int,
-                 verify: Path | None = None) -> Run:
-        command = [self.program, "--connections", str(connections), "--seconds", str(seconds), "--length", str(length),
-                   "--size", str(self.size), "--seed", str(seed), "--path", self.path]
-        if verify:
-            command += ["--verify", str(verify)]
-        return loaded(server, command + [f"127.0.0.1:{server.port}"], seconds)
+                 verify: Path | None = None, pause: int = 0) -> Run:
+        """``pause`` is what a connection waits between an answer and its next request, in ms."""
+        more = ["--seconds", str(seconds), "--seed", str(seed), "--pause", str(pause)]
+        return loaded(server, self.command(server, length, connections, verify) + more, seconds)
+
+    def once(self, server: gateway.Server, connections: int, verify: Path | None = None) -> Run:
+        """Reads the object once, each connection an equal part of it; the object's size has to be a multiple."""
+        length = self.size // connections
+        return loaded(server, self.command(server, length, connections, verify) + ["--once"], 0)
+
+    def command(self, server: gateway.Server, length: int, connections: int, verify: Path | None = None) -> list[str]:
+        checked = ["--verify", str(verify)] if verify else []
+        return [self.program, "--connections", str(connections), "--length", str(length), "--size", str(self.size),
+                "--path", self.path, *checked, f"127.0.0.1:{server.port}"]
 
 
 def same_bytes(servers: list[gateway.Server], load: RangeLoad, file: Path, out: report.Report) -> None:

@@ -1,13 +1,17 @@
 // rangeload: a client for range requests that is no slower than a good player or proxy.
 //
 //     rangeload --connections N --seconds S --length L --size OBJECT_SIZE --seed K
-//               [--path P] [--verify FILE] HOST:PORT
+//               [--path P] [--verify FILE] [--once] [--pause MS] HOST:PORT
 //
 // Each connection asks for `bytes=a-b` of LENGTH bytes at a random offset, reads every byte of the answer into one
 // buffer (256 KiB a read), and asks again. When the time is up it asks no more and reads to the end what it has asked
 // for, so that every byte a server has sent is counted. An answer fails unless it is a 206 with exactly the
 // Content-Length and Content-Range asked for and, with --verify, the bytes of FILE. A connection that failed is closed
 // and not replaced; the first fault is said on stderr.
+//
+// With --once the connections read the object once, together: each asks for the next LENGTH bytes that none has asked
+// for, until there are none; the time does not matter then. With --pause a connection waits that long between an answer
+// and its next request, as a player does.
 //
 // Prints `RESULT requests bytes micros p50us p99us failed`: finished requests, bytes of bodies, time from the first
 // request to the last byte, waits from request to last byte. Exit status 1: cannot run; failures are only counted.
@@ -41,14 +45,16 @@ struct connection {
     uint64_t left;      // bytes of the body still to come
     uint64_t position;  // offset in the object of the next byte
     uint64_t asked;     // when, in ns
+    uint64_t due;       // when it asks again, 0 while it waits for an answer
     size_t head_length; // bytes of an incomplete head, else 0
     bool in_body;
     char head[HEAD_LIMIT + 1];
 };
 
 static struct {
-    uint64_t connections, length, size, seed;
+    uint64_t connections, length, size, seed, pause_ms;
     double seconds;
+    bool once;
     const char *path, *verify;
     struct sockaddr_in address;
 } options = {.connections = 10, .seconds = 1, .length = 1 << 20, .path = "/"};
@@ -57,6 +63,7 @@ static char buffer[READ_SIZE];
 static const char *expected; // the mapped file of --verify
 static uint64_t random_state, deadline, last_byte;
 static uint64_t received, failed, open_connections;
+static uint64_t next_first; // with --once: what none has asked for begins here
 static uint32_t *waits;
 static size_t waits_count, waits_room;
 static int poller;
@@ -97,10 +104,25 @@ static void fail(struct connection *c, const char *why) {
     drop(c);
 }
 
-static void ask(struct connection *c) {
+static uint64_t next_place(void) {
+    if (options.once) {
+        uint64_t place = next_first;
+        next_first += options.length;
+        return place;
+    }
     uint64_t places = options.size - options.length + 1;
-    c->first = c->position = (uint64_t)(((unsigned __int128)random_bits() * places) >> 64);
+    return (uint64_t)(((unsigned __int128)random_bits() * places) >> 64);
+}
+
+static bool is_over(uint64_t time) {
+    return options.once ? next_first >= options.size : time >= deadline;
+}
+
+static void ask(struct connection *c) {
+    if (options.once && is_over(0)) return drop(c);
+    c->first = c->position = next_place();
     c->left = options.length;
+    c->due = 0;
     c->head_length = 0;
     c->in_body = false;
     char request[2048];
@@ -180,7 +202,8 @@ static void finished(struct connection *c) {
         if (!waits) give_up("out of memory");
     }
     waits[waits_count++] = (uint32_t)((last_byte - c->asked) / 1000);
-    if (last_byte >= deadline) drop(c);
+    if (is_over(last_byte)) drop(c);
+    else if (options.pause_ms > 0) c->due = last_byte + options.pause_ms * 1000000;
     else ask(c);
 }
 
@@ -218,13 +241,28 @@ static void connect_to_server(struct connection *c) {
     open_connections++;
 }
 
+// Lets those ask, or end, whose pause is over. Returns how long the next of them waits, in ms, at most PATIENCE_MS.
+static int end_pauses(struct connection *all) {
+    uint64_t time = now(), wait = (uint64_t)PATIENCE_MS * 1000000;
+    for (uint64_t i = 0; i < options.connections; i++) {
+        struct connection *c = &all[i];
+        if (c->fd < 0 || c->due == 0) continue;
+        if (is_over(time)) drop(c);
+        else if (c->due <= time) ask(c);
+        else if (c->due - time < wait) wait = c->due - time;
+    }
+    return (int)((wait + 999999) / 1000000);
+}
+
 static void run(struct connection *all) {
     struct epoll_event events[EVENTS];
     for (uint64_t i = 0; i < options.connections; i++) ask(&all[i]);
     while (open_connections > 0) {
-        int count = epoll_wait(poller, events, EVENTS, PATIENCE_MS);
+        int patience = options.pause_ms > 0 ? end_pauses(all) : PATIENCE_MS;
+        if (open_connections == 0) break;
+        int count = epoll_wait(poller, events, EVENTS, patience);
         if (count < 0 && errno != EINTR) give_up("epoll_wait: %s", strerror(errno));
-        if (count == 0) {
+        if (count == 0 && patience == PATIENCE_MS) {
             for (uint64_t i = 0; i < options.connections; i++)
                 if (all[i].fd >= 0) fail(&all[i], "no byte for 10 s");
         }
@@ -266,7 +304,8 @@ static void parse(int count, char **arguments) {
         {"connections", required_argument, NULL, 'c'}, {"seconds", required_argument, NULL, 's'},
         {"length", required_argument, NULL, 'l'},      {"size", required_argument, NULL, 'z'},
         {"seed", required_argument, NULL, 'k'},        {"path", required_argument, NULL, 'p'},
-        {"verify", required_argument, NULL, 'v'},      {0}};
+        {"verify", required_argument, NULL, 'v'},      {"once", no_argument, NULL, 'o'},
+        {"pause", required_argument, NULL, 'w'},       {0}};
     for (int option; (option = getopt_long(count, arguments, "", known, NULL)) != -1;) {
         switch (option) {
         case 'c': options.connections = number("connections", optarg); break;
@@ -276,6 +315,8 @@ static void parse(int count, char **arguments) {
         case 'k': options.seed = number("seed", optarg); break;
         case 'p': options.path = optarg; break;
         case 'v': options.verify = optarg; break;
+        case 'o': options.once = true; break;
+        case 'w': options.pause_ms = number("pause", optarg); break;
         default: exit(1);
         }
     }
@@ -284,6 +325,8 @@ static void parse(int count, char **arguments) {
     if (options.connections < 1 || options.connections > 100000) give_up("--connections: 1 to 100000");
     if (!(options.seconds > 0 && options.seconds < 86400)) give_up("--seconds: more than 0, less than a day");
     if (options.length < 1 || options.length > options.size) give_up("--length: 1 to --size");
+    if (options.once && options.size % options.length != 0) give_up("--once: --size must be a multiple of --length");
+    if (options.pause_ms >= PATIENCE_MS) give_up("--pause: less than %d", PATIENCE_MS);
     if (strlen(options.path) > 1500) give_up("--path: too long");
 }
 
