@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import measure
@@ -23,8 +21,8 @@ from measure import Comparison, RangeLoad, Run, per_gib, per_request
 import content
 import gateway
 import report
+import stalled
 from content import GIB, MIB
-from drain import stalled_reader
 from wire import fetch
 
 LIMIT = 2.0
@@ -65,30 +63,12 @@ def compare_ping(servers, rounds: int, seconds: float, out: report.Report) -> No
         comparison.judge("gateway", LIMIT, "nginx", out)
 
 
-def anonymous_memory(pid: int) -> int:
-    return int(re.search(r"^RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]) << 10
-
-
 def stalled_readers(root: Path, count: int, seconds: float, out: report.Report) -> None:
     """A server of its own, so that nothing else has used memory before."""
     what = f"{count} readers that stop reading, each at its own offset: RssAnon"
     with out.guarded(what), gateway.Server(root, cached=False) as server:
         fetch(server.address, server.path("film.bin"), fields=[("Range", "bytes=0-99999")])
-        before = anonymous_memory(server.pid)
-        readers, peak = [], before
-        try:
-            until = time.monotonic() + seconds
-            while time.monotonic() < until:
-                if len(readers) < count:
-                    readers.append(stalled_reader(server, "film.bin", len(readers) * (GIB // count)))
-                peak = max(peak, anonymous_memory(server.pid))
-                time.sleep(0.01)
-            cut = sum(reader.leftover(0.001) == b"" for reader in readers if not reader.pending)
-        finally:
-            for reader in readers:
-                reader.close()
-        out.check(peak < MEMORY_LIMIT and len(readers) == count and cut == 0, f"{what} under {MEMORY_LIMIT // MIB} MB",
-                  f"peak {peak / MIB:.1f} MiB, {before / MIB:.1f} before, {seconds:.0f} s")
+        stalled.hold(server, "film.bin", GIB, count, seconds).judge(MEMORY_LIMIT, what, out)
 
 
 def main() -> int:
