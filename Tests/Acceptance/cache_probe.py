@@ -44,7 +44,7 @@ class Metrics:
         self._series = [
             (name, labels or "", float(value))
             for name, labels, value in re.findall(
-                r"^media_gateway_((?:cache|source|log_messages)\w*)(?:\{(.*)\})? (\S+)$", page, re.MULTILINE)
+                r"^media_gateway_((?:cache|source|log_messages|event_loop)\w*)(?:\{(.*)\})? (\S+)$", page, re.MULTILINE)
         ]
 
     def __call__(self, name: str, **labels: str) -> float:
@@ -119,6 +119,25 @@ def await_chunks(server: gateway.Server, count: float, patience: float = 5) -> M
         if now("cache_chunks") >= count or time.monotonic() > until:
             return now
         time.sleep(0.01)
+
+
+def emptied(server: gateway.Server, patience: float = 20) -> None:
+    """Has the cache forget everything, and waits until it has."""
+    fetch(admin(server), "/admin/v1/cache/purge?scope=all", "POST")
+    until = time.monotonic() + patience
+    while (left := settled(server)("cache_chunks")) > 0:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{left:.0f} chunks are there {patience} s after a purge")
+
+
+def filled(server: gateway.Server, read, count: int, tries: int = 20) -> None:
+    """Calls ``read`` until the cache has ``count`` chunks: what comes too fast is not stored the first time."""
+    for _ in range(tries):
+        read()
+        held = settled(server)("cache_chunks")
+        if held == count:
+            return
+    raise RuntimeError(f"{held:.0f} of {count} chunks are stored after {tries} reads")
 
 
 # What is stored
@@ -208,14 +227,16 @@ class Random:
 class Readers:
     """Processes that ask for random ranges and compare each byte that comes, until they are stopped or have done."""
 
-    def __init__(self, server: gateway.Server, plan: Random, seed: str, clients: int, count: int | None = None) -> None:
-        """``count``: answers for all of them together."""
+    def __init__(self, server: gateway.Server, plan: Random, seed: str, clients: int, count: int | None = None,
+                 pause: float = 0) -> None:
+        """``count``: answers for all of them together; ``pause``: seconds between two requests of one, on average."""
         self._stop = multiprocessing.Event()
         self._results = multiprocessing.Queue()
         self._processes = [
             multiprocessing.Process(target=_read, daemon=True, args=(
                 server.address, [server.path(file.name) for file in plan.files], plan, f"{seed} reader {number}",
-                None if count is None else count // clients + (number < count % clients), self._stop, self._results))
+                None if count is None else count // clients + (number < count % clients), pause, self._stop,
+                self._results))
             for number in range(clients)
         ]
 
@@ -285,7 +306,8 @@ class Result:
         return text
 
 
-def _read(address, paths: list[str], plan: Random, seed: str, count: int | None, stop, results) -> None:
+def _read(address, paths: list[str], plan: Random, seed: str, count: int | None, pause: float, stop,
+          results) -> None:
     source = random.Random(seed)
     files = [os.open(file, os.O_RDONLY) for file in plan.files]
     sizes = [os.fstat(file).st_size for file in files]
@@ -315,6 +337,8 @@ def _read(address, paths: list[str], plan: Random, seed: str, count: int | None,
             seen.broken += 1
             connection = None
             time.sleep(0.01)
+        if pause:
+            stop.wait(2 * pause * source.random())
     results.put(seen)
 
 
