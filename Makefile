@@ -1,6 +1,6 @@
 # What each target does is said by `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint format acceptance bench bench-origin bench-torrent demo-torrent
+.PHONY: help setup build run test check lint format acceptance bench bench-cache bench-origin bench-torrent demo-torrent
 
 # One configuration for running and testing, so that one build serves both: the tests need no testable imports, which
 # would compile everything a second time.
@@ -44,6 +44,9 @@ acceptance: build ## Every promise at full counts, with PASS or FAIL and the fig
 bench: build ## CPU and memory beside nginx, and cached ranges beside five servers
 	python3 Benchmarks/bench.py
 	python3 Benchmarks/hot.py
+
+bench-cache: build ## What the cache costs where it does not hit, and half an hour of what it takes
+	python3 Benchmarks/cache.py
 
 demo-torrent: build ## Plays from a swarm on this machine, ends the swarm, plays again: nothing comes from peers
 	python3 scripts/demo-torrent.py

@@ -67,7 +67,7 @@ class Misses:
 
     def __init__(self, load: RangeLoad, file: Path) -> None:
         self.load, self.file = load, file
-        # Of the measured reads through the cache: what they had from the source and what was stored, as shares of the file.
+        # What the measured reads through the cache had from the source, and what was stored, as shares of the file.
         self.fetched: list[float] = []
         self.stored: list[float] = []
 
