@@ -11,7 +11,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Request = tuple[int, int, int]
 SEED = 20240229
@@ -61,10 +61,23 @@ class Viewing:
     abandoned: float = 0.4
     brief: float = 0.06
     finished: float = 0.25
-    #: Chunks between two seeks, on average.
+    #: Chunks between two seeks, on average, and between two pauses, which are as long on average as ``pause`` chunks.
     seek: int = 250
-    #: Of all requests: those of one reader that goes through all titles, popular or not, as an indexer does.
+    pauses: int = 400
+    pause: int = 100
+    #: Of all requests: a reader's that goes through all titles, popular or not, as an indexer does.
     scanned: float = 0.0
+
+
+@dataclass
+class Viewer:
+    """One who watches a title now."""
+
+    title: int
+    #: Chunks a second.
+    pace: float
+    chunks: Iterator[int]
+    paused_until: int = 0
 
 
 def zipf(count: int, source: random.Random) -> Iterator[Request]:
@@ -76,26 +89,36 @@ def zipf(count: int, source: random.Random) -> Iterator[Request]:
 
 
 def watch(count: int, viewing: Viewing, source: random.Random) -> Iterator[Request]:
-    """Viewers who read in parallel, each at the same pace."""
+    """Viewers who read in parallel: some titles take four times as many bytes a second as others, and people pause."""
     lengths = [
         max(int(viewing.length * math.exp(source.gauss(0, viewing.spread))), 2) for _ in range(viewing.titles)
     ]
     popularity = Popularity(viewing.titles, viewing.exponent, viewing.drift, source)
     chunks = itertools.cycle((title, chunk) for title, length in enumerate(lengths) for chunk in range(length))
 
-    def begin() -> Iterator[tuple[int, int]]:
+    def begin() -> Viewer:
         title = popularity.draw()
-        return ((title, chunk) for chunk in view(lengths[title], viewing, source))
+        return Viewer(title, source.choice((0.25, 0.5, 1)), view(lengths[title], viewing, source))
 
     active = [begin() for _ in range(viewing.viewers)]
-    for number in range(count):
+    made = turns = 0
+    while made < count:
+        turns += 1
         if source.random() < viewing.scanned:
-            yield number // viewing.viewers, *next(chunks)
-            continue
+            made += 1
+            yield turns // viewing.viewers, *next(chunks)
         place = source.randrange(len(active))
-        while (request := next(active[place], None)) is None:
+        viewer = active[place]
+        if turns < viewer.paused_until or source.random() > viewer.pace:
+            continue
+        chunk = next(viewer.chunks, None)
+        if chunk is None:
             active[place] = begin()
-        yield number // viewing.viewers, *request
+            continue
+        if source.random() * viewing.pauses < 1:
+            viewer.paused_until = turns + int(source.expovariate(1 / viewing.pause) * viewing.viewers)
+        made += 1
+        yield turns // viewing.viewers, viewer.title, chunk
 
 
 def view(length: int, viewing: Viewing, source: random.Random) -> Iterator[int]:
@@ -119,31 +142,50 @@ def view(length: int, viewing: Viewing, source: random.Random) -> Iterator[int]:
             place = max(place + int(source.gauss(0, 0.15) * length), 0)
 
 
-def library(count: int, exponent: float, **habits) -> Viewing:
-    """A library that grows with the length of the trace, so that a short trace has the hit ratios of a long one."""
-    titles = max(count // 2000, 60)
-    return Viewing(titles=titles, exponent=exponent, drift=max(titles // 4, 10), **habits)
+def places(count: int, source: random.Random) -> Iterator[Request]:
+    """Places of a few large objects, without any order, and more of them near the beginning: not video."""
+    for number in range(count):
+        yield number // 60, source.randrange(20), int(source.random() ** 2 * count / 150)
 
 
-#: By name: what is made, and whether it looks like video. ``count`` is the number of requests.
-TRACES: dict[str, tuple[Callable[[int, random.Random], Iterator[Request]], bool]] = {
-    "zipf": (zipf, False),
-    "seeks": (
-        lambda count, source: watch(
-            count, library(count, 0.8, abandoned=0, finished=0.6, seek=40, resumed=0.5), source
-        ),
-        True,
-    ),
-    "starts": (
-        lambda count, source: watch(count, library(count, 0.8, abandoned=0.9, brief=0.05, finished=0.05), source),
-        True,
-    ),
-    "video": (lambda count, source: watch(count, library(count, 0.8), source), True),
-    "hits": (lambda count, source: watch(count, library(count, 1.1), source), True),
-    "scan": (lambda count, source: watch(count, library(count, 1.1, scanned=0.4), source), False),
+@dataclass(frozen=True)
+class Trace:
+    """``make`` is called with the number of requests."""
+
+    make: Callable[[int, random.Random], Iterator[Request]]
+    is_video: bool = True
+
+
+def watching(exponent: float, **habits) -> Trace:
+    """People who watch a library. It grows with the trace, so that a short trace has the hit ratios of a long one."""
+
+    def make(count: int, source: random.Random) -> Iterator[Request]:
+        titles = max(count // 2000, 60)
+        viewing = Viewing(titles=titles, exponent=exponent, drift=max(titles // 4, 10))
+        return watch(count, replace(viewing, **habits), source)
+
+    return Trace(make)
+
+
+def clips(count: int, source: random.Random) -> Iterator[Request]:
+    """Titles of some chunks each, which are watched by themselves."""
+    titles = max(count // 100, 100)
+    return watch(count, Viewing(titles=titles, exponent=0.9, drift=titles // 6, length=12), source)
+
+
+TRACES = {
+    "video": watching(0.8),
+    "hits": watching(1.1),
+    "seeks": watching(0.8, abandoned=0, finished=0.6, seek=40, resumed=0.5),
+    "starts": watching(0.8, abandoned=0.9, brief=0.05, finished=0.05),
+    "crowd": watching(0.8, viewers=500),
+    "scan": replace(watching(1.1, scanned=0.2), is_video=False),
+    "clips": Trace(clips, is_video=False),
+    "places": Trace(places, is_video=False),
+    "zipf": Trace(zipf, is_video=False),
 }
 
 
 def make(name: str, count: int) -> list[Request]:
     """A trace of ``count`` requests."""
-    return list(TRACES[name][0](count, random.Random(f"{SEED} {name}")))
+    return list(TRACES[name].make(count, random.Random(f"{SEED} {name}")))

@@ -29,6 +29,8 @@ struct TraceError: Error, CustomStringConvertible {
 
 /// Goes through the text of a trace line by line.
 private struct TraceLines {
+    private static let blanks = " \t,".utf8
+
     private let text: [UInt8]
     private var place = 0
     private var line = 0
@@ -64,9 +66,7 @@ private struct TraceLines {
     }
 
     private mutating func skipBlanks() {
-        while let byte = current, byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: ",") {
-            place += 1
-        }
+        while let byte = current, Self.blanks.contains(byte) { place += 1 }
     }
 
     private mutating func number() throws -> UInt64 {
@@ -75,8 +75,8 @@ private struct TraceLines {
         var value: UInt64 = 0
         while let byte = current, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
             let (shifted, isTooLarge) = value.multipliedReportingOverflow(by: 10)
-            let (sum, isStillTooLarge) = shifted.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
-            guard !isTooLarge, !isStillTooLarge else { throw TraceError(message: "line \(line): a number is too large") }
+            let (sum, overflows) = shifted.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+            guard !isTooLarge, !overflows else { throw TraceError(message: "line \(line): a number is too large") }
             value = sum
             place += 1
         }

@@ -12,7 +12,7 @@ struct AttributedObjects {
     /// - Parameter limit: of the memory, in bytes.
     init(limit: Int, policy: CachePolicy) {
         self.limit = limit
-        self.policy = policy.makePolicy(capacity: max(limit / 2048, 1))
+        self.policy = policy.withoutViewers.makePolicy(capacity: max(limit / 2048, 1))
     }
 
     /// Takes in an object that is used by a request, or changes what it is counted for.

@@ -43,6 +43,7 @@ package struct GatewayConfig: Sendable {
         /// Which chunk leaves when the cache is full.
         package enum Policy: String, Sendable, CaseIterable {
             case s3FIFO = "s3-fifo"
+            case viewers
             case lru
         }
 

@@ -21,6 +21,7 @@ extension CachePolicy {
         self =
             switch policy {
             case .s3FIFO: .s3FIFO
+            case .viewers: .viewers
             case .lru: .lru
             }
     }

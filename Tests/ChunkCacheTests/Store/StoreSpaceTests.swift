@@ -10,9 +10,7 @@ struct StoreSpaceTests {
 
     @Test(
         "the cache keeps its size and gives no wrong byte, whatever eight readers want",
-        arguments: [
-            CachePolicy.s3FIFO, .lru,
-        ]
+        arguments: CachePolicy.allCases
     )
     func eviction(policy: CachePolicy) async throws {
         try await TestCache.with { cache in
