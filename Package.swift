@@ -44,6 +44,7 @@ let package = Package(
             dependencies: [
                 "Config",
                 "Gateway",
+                "LoadBench",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings + memberImportVisibility
@@ -82,6 +83,17 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: swiftSettings + memberImportVisibility
+        ),
+        .target(
+            name: "LoadBench",
+            dependencies: [
+                "CChecksum",
+                "Config",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: swiftSettings + memberImportVisibility
         ),
@@ -170,6 +182,16 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: swiftSettings
+        ),
+        .testTarget(
+            name: "LoadBenchTests",
+            dependencies: [
+                "LoadBench",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: swiftSettings + memberImportVisibility
         ),
         .testTarget(
             name: "IntegrationTests",

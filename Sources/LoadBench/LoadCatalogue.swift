@@ -1,0 +1,81 @@
+import FoundationEssentials
+import NIOCore
+import NIOPosix
+
+/// Where films come from when they are not named one by one.
+package enum LoadCatalogue {
+    private static let answerLimit = 64 << 20
+
+    /// The lines of a file, without empty ones and those that begin with `#`.
+    ///
+    /// - Throws: ``LoadRefusal`` if it cannot be read or a line is no address.
+    package static func read(file path: String) throws(LoadRefusal) -> [LoadTarget] {
+        guard let content = try? Data(contentsOf: URL(filePath: path)) else {
+            throw LoadRefusal("cannot read \(path)", .failed)
+        }
+        var targets: [LoadTarget] = []
+        let lines = String(decoding: content, as: UTF8.self).split(
+            omittingEmptySubsequences: false,
+            whereSeparator: \.isNewline
+        )
+        for (index, line) in lines.enumerated() {
+            let text = line.filter { $0 != " " && $0 != "\t" }
+            if text.isEmpty || text.hasPrefix("#") { continue }
+            guard let target = LoadTarget(text) else {
+                throw LoadRefusal("\(path):\(index + 1): not \(LoadTarget.expectation)", .wrongUsage)
+            }
+            targets.append(target)
+        }
+        return targets
+    }
+
+    /// The films of a folder of a gateway, from its listing as JSON.
+    ///
+    /// - Throws: ``LoadRefusal`` if there is no such listing, or no film in it.
+    package static func list(_ folder: LoadTarget, on server: LoadServer) async throws -> [LoadTarget] {
+        let answer: LoadFetch.Answer
+        do {
+            answer = try await LoadFetch.get(
+                folder.path,
+                .whole,
+                accept: "application/json",
+                from: server,
+                on: MultiThreadedEventLoopGroup.singleton.any(),
+                limit: answerLimit,
+                patience: .seconds(60)
+            )
+        } catch let failure as LoadFailure {
+            throw LoadRefusal("no listing at \(folder): \(failure.detail)", .failed)
+        }
+        let films = try films(in: Array(answer.bytes.readableBytesView), of: folder)
+        guard !films.isEmpty else { throw LoadRefusal("no video and no music in the listing at \(folder)", .failed) }
+        return films
+    }
+
+    /// - Throws: ``LoadRefusal`` unless `listing` is one.
+    package static func films(in listing: [UInt8], of folder: LoadTarget) throws(LoadRefusal) -> [LoadTarget] {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        guard let document = try? decoder.decode(Listing.self, from: Data(listing)) else {
+            throw LoadRefusal("what is at \(folder) is no listing as JSON", .failed)
+        }
+        return document.entries.filter(\.isFilm).compactMap { folder.following($0.url) }
+    }
+}
+
+/// As much of a listing as is needed.
+private struct Listing: Decodable {
+    let entries: [Entry]
+
+    struct Entry: Decodable {
+        let type: String
+        let size: Int64?
+        let url: String
+        let mediaType: String?
+
+        var isFilm: Bool {
+            guard type == "file", size != 0, let mediaType else { return false }
+            return mediaType.hasPrefix("video/") || mediaType.hasPrefix("audio/")
+        }
+    }
+}

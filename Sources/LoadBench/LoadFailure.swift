@@ -1,0 +1,50 @@
+/// What was wrong with one request.
+package struct LoadFailure: Error, Sendable, Equatable {
+    package enum Kind: Hashable, Sendable {
+        /// Nobody listens there.
+        case refused
+        /// There is no connection for another reason.
+        case unreachable
+        /// No byte for as long as a client waits.
+        case timeout
+        /// The connection ended before the answer's head.
+        case closed
+        /// The body ended before its length.
+        case shortBody
+        /// Not HTTP, or more bytes than the answer has.
+        case malformed
+        /// Another status than the one that is right.
+        case status(Int)
+        /// Another `Content-Length` than the range's.
+        case length
+        /// Another `Content-Range` than the one asked for.
+        case range
+        /// Other bytes than there should be.
+        case wrongBytes
+    }
+
+    package let kind: Kind
+    package let detail: String
+
+    package init(_ kind: Kind, _ detail: String) {
+        self.kind = kind
+        self.detail = detail
+    }
+}
+
+extension LoadFailure.Kind: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .refused: "refused"
+        case .unreachable: "unreachable"
+        case .timeout: "timeout"
+        case .closed: "closed"
+        case .shortBody: "short body"
+        case .malformed: "malformed"
+        case .status(let status): "status \(status)"
+        case .length: "wrong length"
+        case .range: "wrong range"
+        case .wrongBytes: "wrong bytes"
+        }
+    }
+}

@@ -1,0 +1,211 @@
+import FoundationEssentials
+
+/// What a session measured, as its JSON has it. Times are in milliseconds where a name says so.
+package struct LoadReport: Sendable, Codable, Equatable {
+    package let mode: String
+    /// The stages, as `--stages` takes them, or a number and a time.
+    package let load: String
+    /// Requests a second, if they were given.
+    package let rate: Double?
+    package let seed: UInt64
+    package let rounds: Int
+    package let servers: [Server]
+    /// Of two servers, the first beside the second.
+    package let ratios: [Ratio]
+
+    package struct Server: Sendable, Codable, Equatable {
+        package let url: String
+        package let seconds: Double
+        package let requests: Int
+        package let requestsPerSecond: Double
+        package let bytes: Int64
+        package let bytesPerSecond: Double
+        package let comparedBytes: Int64
+        package let errors: Int
+        package let wrongBytes: Int
+        package let errorKinds: [ErrorKind]
+        /// Requests that were due and not sent.
+        package let missed: Int
+        package let firstByte: Times
+        /// To the last byte; nothing for players, who set the pace themselves.
+        package let whole: Times
+        package let players: Players?
+        package let perSecond: [Second]
+    }
+
+    package struct ErrorKind: Sendable, Codable, Equatable {
+        package let kind: String
+        package let count: Int
+        package let first: String
+    }
+
+    package struct Times: Sendable, Codable, Equatable {
+        package let count: UInt64
+        package let meanMs: Double?
+        package let p50Ms: Double?
+        package let p90Ms: Double?
+        package let p95Ms: Double?
+        package let p99Ms: Double?
+        package let p999Ms: Double?
+        package let maxMs: Double?
+    }
+
+    package struct Players: Sendable, Codable, Equatable {
+        /// From the choice of a film to its first picture.
+        package let start: Times
+        /// From a jump or a return to the picture.
+        package let seek: Times
+        package let stall: Times
+        package let stalledSeconds: Double
+        package let watchedSeconds: Double
+        package let abandoned: Int
+    }
+
+    package struct Second: Sendable, Codable, Equatable {
+        package let level: Int
+        package let requests: Int
+        package let bytes: Int64
+        package let errors: Int
+        package let stalls: Int
+        package let firstByteP50Ms: Double?
+        package let firstByteP95Ms: Double?
+        package let firstByteP99Ms: Double?
+    }
+
+    /// The median of the rounds' ratios; absent where a round has none.
+    package struct Ratio: Sendable, Codable, Equatable {
+        package let what: String
+        package let ratio: Double?
+    }
+
+    /// Whether every server answered, and every answer was right.
+    package var isFaultless: Bool { servers.allSatisfy { $0.errors == 0 && $0.requests > 0 } }
+
+    package init(_ session: LoadSession, _ results: [[Measurements]]) {
+        self.init(
+            plan: session.plan,
+            rounds: session.rounds,
+            servers: zip(session.contenders, results).map { ($0.name, $1) }
+        )
+    }
+
+    /// - Parameter servers: with what each round measured.
+    package init(plan: LoadPlan, rounds: Int, servers: [(name: String, rounds: [Measurements])]) {
+        mode = plan.mode
+        load = plan.stages.description
+        rate = plan.rate
+        seed = plan.seed
+        self.rounds = rounds
+        var isPlayers = false
+        if case .players = plan.work { isPlayers = true }
+        self.servers = servers.map { server in
+            var sum = Measurements()
+            for round in server.rounds { sum.append(round) }
+            return Server(url: server.name, sum, isPlayers: isPlayers)
+        }
+        ratios = servers.count == 2 ? Self.ratios(servers[0].rounds, servers[1].rounds, isPlayers: isPlayers) : []
+    }
+
+    package func json() -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        // Encoding fails for numbers that are not finite; there are none.
+        return (try? encoder.encode(self)).map { Array($0) + [UInt8(ascii: "\n")] } ?? Array("{}\n".utf8)
+    }
+
+    private static func ratios(_ first: [Measurements], _ second: [Measurements], isPlayers: Bool) -> [Ratio] {
+        var figures: [(String, (Measurements) -> Double?)] = [
+            ("requests/s", { $0.requestsPerSecond }), ("bytes/s", { $0.bytesPerSecond }),
+            ("first byte p50", { $0.firstByte.percentile(50)?.inSeconds }),
+            ("first byte p99", { $0.firstByte.percentile(99)?.inSeconds }),
+        ]
+        if isPlayers {
+            figures += [
+                ("start p50", { $0.starts.percentile(50)?.inSeconds }),
+                ("seek p50", { $0.seeks.percentile(50)?.inSeconds }),
+                ("stalled time", { $0.stalledTime.inSeconds }),
+            ]
+        } else {
+            figures += [
+                ("last byte p50", { $0.whole.percentile(50)?.inSeconds }),
+                ("last byte p99", { $0.whole.percentile(99)?.inSeconds }),
+            ]
+        }
+        return figures.map { name, figure in
+            let ratios = zip(first, second).map { one, other -> Double? in
+                guard let one = figure(one), let other = figure(other), other > 0 else { return nil }
+                return one / other
+            }
+            let known = ratios.compactMap { $0 }
+            return Ratio(what: name, ratio: known.count == ratios.count ? known.median : nil)
+        }
+    }
+}
+
+extension LoadReport.Server {
+    fileprivate init(url: String, _ sum: Measurements, isPlayers: Bool) {
+        self.url = url
+        seconds = sum.elapsed.inSeconds
+        requests = sum.requests
+        requestsPerSecond = sum.requestsPerSecond
+        bytes = sum.bytes
+        bytesPerSecond = sum.bytesPerSecond
+        comparedBytes = sum.comparedBytes
+        errors = sum.errors
+        wrongBytes = sum.failures[.wrongBytes]?.count ?? 0
+        errorKinds = sum.failures
+            .map { LoadReport.ErrorKind(kind: $0.key.description, count: $0.value.count, first: $0.value.detail) }
+            .sorted { ($1.count, $0.kind) < ($0.count, $1.kind) }
+        missed = sum.missed
+        firstByte = LoadReport.Times(sum.firstByte)
+        whole = LoadReport.Times(sum.whole)
+        players =
+            isPlayers
+            ? LoadReport.Players(
+                start: LoadReport.Times(sum.starts),
+                seek: LoadReport.Times(sum.seeks),
+                stall: LoadReport.Times(sum.stalls),
+                stalledSeconds: sum.stalledTime.inSeconds,
+                watchedSeconds: sum.watchedTime.inSeconds,
+                abandoned: sum.abandoned
+            ) : nil
+        perSecond = sum.seconds.map(LoadReport.Second.init)
+    }
+}
+
+extension LoadReport.Times {
+    fileprivate init(_ histogram: LatencyHistogram) {
+        let percentile = { (percent: Double) in histogram.percentile(percent)?.inMilliseconds }
+        count = histogram.count
+        meanMs = histogram.mean?.inMilliseconds
+        p50Ms = percentile(50)
+        p90Ms = percentile(90)
+        p95Ms = percentile(95)
+        p99Ms = percentile(99)
+        p999Ms = percentile(99.9)
+        maxMs = histogram.longestTime?.inMilliseconds
+    }
+}
+
+extension LoadReport.Second {
+    fileprivate init(_ second: Measurements.Second) {
+        level = second.level
+        requests = second.requests
+        bytes = second.bytes
+        errors = second.errors
+        stalls = second.stalls
+        firstByteP50Ms = second.firstByte?.p50.inMilliseconds
+        firstByteP95Ms = second.firstByte?.p95.inMilliseconds
+        firstByteP99Ms = second.firstByte?.p99.inMilliseconds
+    }
+}
+
+extension [Double] {
+    fileprivate var median: Double? {
+        guard !isEmpty else { return nil }
+        let sorted = sorted()
+        let middle = sorted.count / 2
+        return sorted.count.isMultiple(of: 2) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[middle]
+    }
+}

@@ -1,0 +1,64 @@
+/// Loads on one server, or on two in turn.
+package struct LoadSession: Sendable {
+    /// A server, and what is asked of it.
+    package struct Contender: Sendable {
+        /// What reports call it.
+        package let name: String
+        package let server: LoadServer
+        package let items: [LoadItem]
+
+        package init(name: String, server: LoadServer, items: [LoadItem]) {
+            self.name = name
+            self.server = server
+            self.items = items
+        }
+    }
+
+    package struct Progress: Sendable {
+        package let name: String
+        package let round: Int
+        package let rounds: Int
+        package let duration: Duration
+        package let run: LoadRun.Progress
+    }
+
+    package let plan: LoadPlan
+    /// One or two.
+    package let contenders: [Contender]
+    package let rounds: Int
+
+    package init(_ plan: LoadPlan, _ contenders: [Contender], rounds: Int) {
+        self.plan = plan
+        self.contenders = contenders
+        self.rounds = max(rounds, 1)
+    }
+
+    /// All rounds. Within one, the servers have their turns with the same seed, so that both are asked for the same.
+    ///
+    /// - Returns: for each server, what each round measured.
+    package func run(_ progress: @escaping @Sendable (Progress) -> Void = { _ in }) async throws -> [[Measurements]] {
+        var results = [[Measurements]](repeating: [], count: contenders.count)
+        for round in 1...rounds {
+            for (index, contender) in contenders.enumerated() {
+                var plan = plan
+                plan.items = contender.items
+                plan.seed = plan.seed &+ UInt64(round - 1)
+                let (rounds, duration) = (rounds, plan.stages.duration)
+                results[index].append(
+                    try await LoadRun(plan, against: contender.server).run {
+                        progress(
+                            Progress(
+                                name: contender.name,
+                                round: round,
+                                rounds: rounds,
+                                duration: duration,
+                                run: $0
+                            )
+                        )
+                    }
+                )
+            }
+        }
+        return results
+    }
+}
