@@ -9,6 +9,7 @@ struct MediaGateway: AsyncParsableCommand {
         version: GatewayVersion.current,
         subcommands: [
             ServeCommand.self, PlayCommand.self, CheckCommand.self, ConfigCommand.self, CacheCommand.self,
+            BenchCommand.self,
         ],
         defaultSubcommand: ServeCommand.self
     )
