@@ -20,6 +20,8 @@ package final class CacheCounters: Sendable {
     package let inserted = Counter()
     /// Chunks that left, by the reason.
     package let evictedForSpace = Counter()
+    /// Since their source had more than it may.
+    package let evictedForShare = Counter()
     package let evictedForAge = Counter()
     package let purged = Counter()
     /// Of objects that another revision or another representation took the place of.
@@ -35,4 +37,38 @@ package final class CacheCounters: Sendable {
     package let chunks = Counter()
     /// Bytes that wait to be written.
     package let queuedBytes = Counter()
+
+    /// What one source has of ``CacheCounters/bytes`` and ``CacheCounters/chunks``.
+    package struct Share: Sendable, Hashable {
+        package var bytes: Int64 = 0
+        package var chunks = 0
+
+        package init() {}
+    }
+
+    private let shares = Mutex<[String: Share]>([:])
+
+    /// By source; those that have nothing are not in it.
+    package var sources: [String: Share] { shares.withLock { $0 } }
+
+    package func share(of source: String) -> Share { shares.withLock { $0[source] ?? Share() } }
+
+    /// Counts what came or, below 0, left, in the totals too.
+    func count(bytes: Int64, chunks: Int = 0, of source: String) {
+        self.bytes.add(Int(bytes))
+        self.chunks.add(chunks)
+        shares.withLock { shares in
+            var share = shares[source] ?? Share()
+            share.bytes += bytes
+            share.chunks += chunks
+            shares[source] = share == Share() ? nil : share
+        }
+    }
+
+    /// Nothing is there any more.
+    func clearContents() {
+        bytes.add(-bytes.value)
+        chunks.add(-chunks.value)
+        shares.withLock { $0 = [:] }
+    }
 }

@@ -9,6 +9,8 @@ package struct ChunkStoreSettings: Sendable {
     package var directory: String
     /// What chunks may take of the disk, in bytes.
     package var size: Int64
+    /// What chunks of a source may take of that, in bytes, by the source's name. Others may take all of it.
+    package var sourceSizes: [String: Int64] = [:]
     package var chunkSize: Int
     package var policy: CachePolicy
     /// Whether a chunk has to be asked for twice before it is stored.
@@ -18,7 +20,8 @@ package struct ChunkStoreSettings: Sendable {
     /// What the file system must have free for the cache to grow, in bytes.
     package var minFreeDisk: Int64
     package var durability: LMDBSettings.Durability
-    /// Whether a database that cannot be used, or is of another format, makes way for a new one. If not, there is no cache.
+    /// Whether what is there may go at the opening: a database that cannot be used, or is of another format, for a new
+    /// one, without which there is no cache; and what is beyond a limit that is lower now.
     package var mayReplace = true
     /// What chunks on their way into the cache may take of the memory, in bytes.
     package var fillBytes = 256 << 20

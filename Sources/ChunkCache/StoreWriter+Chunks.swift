@@ -30,13 +30,13 @@ extension StoreWriter {
         guard !fill.object.isRetired, let database else { return false }
         do {
             return try state.withLock { state in
-                table.takeTouches { state.policy.touch($0) }
+                table.takeTouches { state.touch($0) }
                 guard state.admission.admit(fill.id, lastIndex: fill.object.lastIndex) else {
                     counters.notAdmitted.add(1)
                     return false
                 }
                 let bytes = Self.storedBytes(fill.length) + Self.recordBytes(of: fill.object)
-                guard try makeRoom(for: bytes, database, &state) else {
+                guard try makeRoom(for: bytes, of: fill.object.record.source, database, &state) else {
                     counters.noRoom.add(1)
                     return false
                 }
@@ -73,7 +73,7 @@ extension StoreWriter {
         }
         if let replaced, !isNewObject { count(-1, of: object, length: replaced) }
         state.objects[object.number] = object
-        state.policy.insert(fill.id)
+        state.eviction.insert(fill.id, of: object.record.source)
         counters.inserted.add(1)
         countRecord(of: object, isStored: true)
         count(1, of: object, length: size)
@@ -93,7 +93,7 @@ extension StoreWriter {
     private func clear(_ database: Database, _ state: inout State) throws {
         let used = Int64(counters.bytes.value)
         limit.store(max(used - Self.storedBytes(settings.chunkSize), 0), ordering: .relaxed)
-        try evict(min(max(state.policy.count / 16, 2), Self.evictionBatch), database, &state)
+        try evict(min(max(state.eviction.count / 16, 2), Self.evictionBatch), of: nil, database, &state)
         // Freed pages can be used from the next transaction but one on.
         try database.environment.write { transaction in
             try transaction.put([UInt8](repeating: 0, count: 1).span.bytes, for: Array("turn".utf8), in: database.about)
@@ -110,33 +110,80 @@ extension StoreWriter {
         }
     }
 
-    /// Evicts until there is room for `bytes` more.
+    /// Evicts until there is room for `bytes` more of `source`: of its own chunks if it would have more than it may, and
+    /// of any if the cache would be too large.
     ///
     /// - Returns: whether there is.
-    private func makeRoom(for bytes: Int64, _ database: Database, _ state: inout State) throws -> Bool {
+    private func makeRoom(
+        for bytes: Int64,
+        of source: String,
+        _ database: Database,
+        _ state: inout State
+    ) throws -> Bool {
+        if let share = settings.sourceSizes[source] {
+            while counters.share(of: source).bytes + bytes > share {
+                let batch = Self.batch(of: state.eviction.count(of: source))
+                guard bytes <= share, try evict(batch, of: source, database, &state) else { return false }
+            }
+        }
         let limit = self.limit.load(ordering: .relaxed)
         while Int64(counters.bytes.value) + bytes > limit {
-            // More than one at a time: each batch is a transaction.
-            let batch = min(max(state.policy.count / 128, 1), Self.evictionBatch)
-            guard bytes <= limit, try evict(batch, database, &state) else { return false }
+            let batch = Self.batch(of: state.eviction.count)
+            guard bytes <= limit, try evict(batch, of: nil, database, &state) else { return false }
         }
         return true
     }
 
-    /// - Returns: whether the policy had any to evict.
+    /// How many of so many chunks leave at once: more than one at a time, as each batch is a transaction.
+    private static func batch(of count: Int) -> Int { min(max(count / 128, 1), evictionBatch) }
+
+    /// - Parameter source: whose chunks leave, since it has more than it may; `nil` for any.
+    /// - Returns: whether there were any to evict.
     @discardableResult
-    private func evict(_ number: Int, _ database: Database, _ state: inout State) throws -> Bool {
+    private func evict(
+        _ number: Int,
+        of source: String?,
+        _ database: Database,
+        _ state: inout State
+    ) throws -> Bool {
         var victims: [ChunkID] = []
-        while victims.count < number, let victim = state.policy.evict() { victims.append(victim) }
+        while victims.count < number, let victim = state.eviction.evict(of: source) { victims.append(victim) }
         guard !victims.isEmpty else { return false }
         do {
-            try delete(victims, database, &state, counters.evictedForSpace)
+            try delete(victims, database, &state, source == nil ? counters.evictedForSpace : counters.evictedForShare)
         } catch {
             // They are still there.
-            for id in victims { state.policy.insert(id) }
+            for id in victims {
+                if let object = state.objects[id.object] { state.eviction.insert(id, of: object.record.source) }
+            }
             throw error
         }
         return true
+    }
+
+    /// Has sources that have more than they may, as their limits are lower than they were, give up some of it; goes on
+    /// with the rest after what waits to be written.
+    func trimShares() {
+        guard settings.mayReplace, let database else { return }
+        do {
+            let isOver = try state.withLock { state in
+                var isOver = false
+                for (source, share) in settings.sourceSizes {
+                    let excess = counters.share(of: source).bytes - share
+                    guard excess > 0 else { continue }
+                    // No chunk takes more, so that these are never too many.
+                    let largest = Self.storedBytes(settings.chunkSize)
+                    let chunks = Int(clamping: (excess + largest - 1) / largest)
+                    let isTrimmed = try evict(min(chunks, Self.evictionBatch), of: source, database, &state)
+                    if isTrimmed, counters.share(of: source).bytes > share { isOver = true }
+                }
+                return isOver
+            }
+            guard isOver else { return }
+            thread.submit { if $0 == .active { self.trimShares() } }
+        } catch {
+            noteFailure(error, of: database.environment)
+        }
     }
 
     /// Deletes chunks that are counted, and that the policy has forgotten.
@@ -197,7 +244,7 @@ extension StoreWriter {
                 metadata: ["object": "\(id.object)", "chunk": "\(id.index)", "fault": "\(fault.rawValue)"]
             )
             try state.withLock { state in
-                state.policy.remove(id)
+                state.eviction.remove(id)
                 try delete([id], database, &state, counters.corrupt)
             }
         } catch {
@@ -214,13 +261,12 @@ extension StoreWriter {
 
     func count(_ change: Int, of object: CachedObject, length: Int) {
         _ = object.countStored(change)
-        counters.chunks.add(change)
-        counters.bytes.add(change * Int(Self.pageBytes(length)))
+        counters.count(bytes: Int64(change) * Self.pageBytes(length), chunks: change, of: object.record.source)
     }
 
     /// Counts what the record of an object takes of the file.
     func countRecord(of object: CachedObject, isStored: Bool) {
         let bytes = isStored ? Int(Self.recordBytes(of: object)) : 0
-        counters.bytes.add(bytes - object.countRecord(bytes))
+        counters.count(bytes: Int64(bytes - object.countRecord(bytes)), of: object.record.source)
     }
 }

@@ -15,7 +15,7 @@ extension StoreWriter {
                 self.noteFailure(error, of: database.environment)
             }
             self.state.withLock { state in
-                self.table.takeTouches { state.policy.touch($0) }
+                self.table.takeTouches { state.touch($0) }
                 self.watchDisk(database, &state)
             }
             self.finishUpdating()
@@ -41,7 +41,7 @@ extension StoreWriter {
             : min(old, used)
         guard new != old else { return }
         limit.store(new, ordering: .relaxed)
-        state.policy.capacity = Self.capacity(new, settings)
+        state.eviction.capacity = Self.capacity(new, settings)
     }
 
     private func expire() {
@@ -59,6 +59,14 @@ extension StoreWriter {
     /// How many chunks fit `bytes`.
     static func capacity(_ bytes: Int64, _ settings: ChunkStoreSettings) -> Int {
         max(Int(clamping: bytes / storedBytes(settings.chunkSize)), 1)
+    }
+
+    static func makeEviction(_ settings: ChunkStoreSettings) -> Eviction {
+        Eviction(
+            settings.policy,
+            capacity: capacity(settings.size, settings),
+            shares: settings.sourceSizes.mapValues { capacity(min($0, settings.size), settings) }
+        )
     }
 
     /// What a chunk of `length` bytes takes of the file.

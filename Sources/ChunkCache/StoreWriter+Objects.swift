@@ -141,7 +141,7 @@ extension StoreWriter {
             state.withLock { state in
                 for (id, length) in batch {
                     table.remove(id)
-                    state.policy.remove(id)
+                    state.eviction.remove(id)
                     if let object = state.objects[number] { count(-1, of: object, length: length) }
                 }
             }

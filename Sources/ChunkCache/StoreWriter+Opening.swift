@@ -184,7 +184,7 @@ extension StoreWriter {
                             strays.append(id)
                             return
                         }
-                        state.policy.restore(id)
+                        state.eviction.restore(id, of: object.record.source)
                         count(1, of: object, length: value.byteCount)
                     }
                     return .next
@@ -200,6 +200,7 @@ extension StoreWriter {
             forgetRecord(of: object)
         }
         finishErasing()
+        trimShares()
     }
 
     /// Sets the database aside and begins a new one, after what runs now. Others may have found the damage as well, so
@@ -223,11 +224,11 @@ extension StoreWriter {
         _ = directory.removeAll { _ in true }
         table.removeAllStored()
         state.withLock { state in
-            while state.policy.evict() != nil {}
+            state.eviction = Self.makeEviction(settings)
+            state.eviction.capacity = Self.capacity(limit.load(ordering: .relaxed), settings)
             (state.objects, state.unfinished, state.unwritten) = ([:], [:], [:])
         }
-        counters.bytes.add(-counters.bytes.value)
-        counters.chunks.add(-counters.chunks.value)
+        counters.clearContents()
     }
 
     /// Tries again to open what could not be opened, and sees what has been open for long enough.

@@ -28,7 +28,7 @@ final class StoreWriter: Sendable {
     }
 
     struct State {
-        var policy: any EvictionPolicy
+        var eviction: Eviction
         var admission: Admission
         /// Objects whose record is in the database, by number. All of their chunks that are in the database are counted.
         var objects: [UInt64: CachedObject] = [:]
@@ -37,6 +37,12 @@ final class StoreWriter: Sendable {
         /// Objects whose record in the database is not what it should be by now.
         var unwritten: [UInt64: CachedObject] = [:]
         var warnedAt: ContinuousClock.Instant?
+
+        /// Tells the eviction policies of a hit.
+        mutating func touch(_ id: ChunkID) {
+            guard let object = objects[id.object] else { return }
+            eviction.touch(id, of: object.record.source)
+        }
     }
 
     let settings: ChunkStoreSettings
@@ -67,7 +73,7 @@ final class StoreWriter: Sendable {
         let capacity = Self.capacity(settings.size, settings)
         state = Mutex(
             State(
-                policy: settings.policy.makePolicy(capacity: capacity),
+                eviction: Self.makeEviction(settings),
                 admission: settings.admitsOnSecondHit ? .secondHit(remembering: 4 * capacity) : .always
             )
         )

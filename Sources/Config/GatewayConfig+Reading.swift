@@ -2,7 +2,7 @@
 private let deadlines: ClosedRange<Duration> = .milliseconds(10) ... .seconds(3600)
 
 /// More than any cache is given, and far from where arithmetic on it could overflow.
-private let largestDisk = ByteSize(bytes: 1 << 50)
+let largestDisk = ByteSize(bytes: 1 << 50)
 
 extension GatewayConfig.Server {
     init(_ reader: SectionReader) {
@@ -99,7 +99,7 @@ extension GatewayConfig.Cache {
     }
 
     private static let chunkSizes = (16...24).map { Int64(1) << $0 }
-    private static let fewestChunks = 8
+    static let fewestChunks: Int64 = 8
 }
 
 extension GatewayConfig.Limits {

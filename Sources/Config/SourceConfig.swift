@@ -9,6 +9,8 @@ package struct SourceConfig: Sendable {
     package let mount: String
     /// Whether its chunks may be in the cache, if there is one.
     package let isCached: Bool
+    /// What its chunks may take of the cache; `nil`: all of it. At least eight chunks.
+    package let cacheSize: ByteSize?
     package let firstByteDeadline: Duration
     /// `[options]`, which the kind reads.
     package let options: ConfigSection

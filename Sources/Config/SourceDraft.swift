@@ -17,6 +17,7 @@ struct SourceDecoder {
     let kinds: [String]
     let bases: PathBases
     let defaultDeadline: Duration
+    let chunkSize: ByteSize
     /// Who enabled the routes of the replaced backend; `nil` if they are not.
     let compat: ConfigOrigin?
     let diagnostics: ConfigDiagnostics
@@ -31,12 +32,14 @@ struct SourceDecoder {
         kinds: [String],
         bases: PathBases,
         defaultDeadline: Duration,
+        chunkSize: ByteSize,
         compat: ConfigOrigin?,
         diagnostics: ConfigDiagnostics
     ) {
         self.kinds = kinds
         self.bases = bases
         self.defaultDeadline = defaultDeadline
+        self.chunkSize = chunkSize
         self.compat = compat
         self.diagnostics = diagnostics
     }
@@ -49,6 +52,7 @@ struct SourceDecoder {
         let enabled = reader.bool("enabled", default: true)
         let mount = readMount(reader, draft)
         let isCached = reader.bool("cache", default: true)
+        let cacheSize = readCacheSize(reader)
         let deadline = reader.firstByteDeadline(default: defaultDeadline)
         let options = readOptions(reader)
         reader.finish()
@@ -59,6 +63,7 @@ struct SourceDecoder {
             enabled: enabled,
             mount: mount,
             isCached: isCached,
+            cacheSize: cacheSize,
             firstByteDeadline: deadline,
             options: options,
             enabledOrigin: reader.contents.table["enabled"]?.value.origin ?? draft.origin,
@@ -82,6 +87,17 @@ struct SourceDecoder {
         }
         reader.record("kind", quotedForTOML(kind), entry.value.origin)
         return kind
+    }
+
+    private func readCacheSize(_ reader: SectionReader) -> ByteSize? {
+        let least = ByteSize(bytes: GatewayConfig.Cache.fewestChunks * chunkSize.bytes)
+        return reader.read("cache_size", default: nil, literal: { quotedForTOML($0?.description ?? "") }) { value in
+            if value.text == "" { return .value(nil) }
+            guard let size = value.text.flatMap(ByteSize.init), (least...largestDisk).contains(size) else {
+                return .expected("a size from \(least), which is eight chunks, to \(largestDisk), or \"\" for no limit")
+            }
+            return .value(size)
+        }
     }
 
     private func readOptions(_ reader: SectionReader) -> ConfigSection? {

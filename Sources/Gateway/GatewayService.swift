@@ -35,11 +35,15 @@ package struct GatewayService: Sendable {
         pool.start()
         let cache =
             config.cache.enabled
-            ? try ChunkStore(ChunkStoreSettings(config.cache), pool: pool, logger: telemetry.logger) : nil
+            ? try ChunkStore(
+                ChunkStoreSettings(config.cache, sources: config.sources),
+                pool: pool,
+                logger: telemetry.logger
+            ) : nil
         let table = setup.makeSources(logger: telemetry.logger, pool: pool, objects: status.objects)
         let dataDrain = DrainClock(patience: config.server.drainDeadline)
         let routes = cache.map { cache in
-            CacheMetrics.register(cache, in: telemetry.registry)
+            CacheMetrics.register(cache, sources: config.sources.map(\.name), in: telemetry.registry)
             return CacheRoutes(cache) { scope in
                 status.objects.removeAll { scope.contains(source: $0.record.source, path: $0.record.path) }
             }

@@ -60,6 +60,33 @@ struct CacheConfigTests {
         #expect(loaded.config.sources.map(\.isCached) == [false])
     }
 
+    @Test("a source has a limit of its own or none, however it is said")
+    func sourceSize() {
+        let text = "kind = \"disk\"\noptions.root = \"/\"\n"
+        let loaded = load(
+            [
+                "plugins.d/a.toml": "cache_size = \"2GiB\"\n" + text, "plugins.d/b.toml": "cache_size = \"\"\n" + text,
+                "plugins.d/c.toml": text, "plugins.d/d.toml": text,
+            ],
+            environment: ["MEDIA_GATEWAY__SOURCES__D__CACHE_SIZE": "64MiB"]
+        )
+        #expect(loaded.diagnostics.render() == "")
+        #expect(loaded.config.sources.map { $0.cacheSize?.bytes } == [2 << 30, nil, nil, 64 << 20])
+    }
+
+    @Test(
+        "a source's limit has room for eight chunks",
+        arguments: [
+            ("8MiB", true), ("8191KiB", false), ("0B", false), ("1024TiB", true), ("1025TiB", false), ("2", false),
+        ]
+    )
+    func sourceSizeBounds(_ size: String, _ isAllowed: Bool) {
+        let loaded = load([
+            "plugins.d/a.toml": "kind = \"disk\"\ncache_size = \"\(size)\"\noptions.root = \"/\"\n"
+        ])
+        #expect(loaded.diagnostics.errorCount == (isAllowed ? 0 : 1))
+    }
+
     @Test("a maximal age of nothing is none", arguments: ["0s", "0d", "0ms"])
     func forEver(_ text: String) {
         let loaded = load(["config.toml": "[cache]\nmax_age = \"\(text)\"\n"])

@@ -61,6 +61,7 @@ struct ShowTests {
                 enabled = true  # default
                 mount = "/z"  # default
                 cache = true  # default
+                cache_size = ""  # default
                 first_byte_deadline = "20s"  # default
 
                 [sources.z.options]
@@ -72,6 +73,7 @@ struct ShowTests {
                 enabled = true  # default
                 mount = "/m"  # flag --set sources.media.mount
                 cache = false  # plugins.d/media.toml:2
+                cache_size = ""  # default
                 first_byte_deadline = "20s"  # default
 
                 [sources.media.options]

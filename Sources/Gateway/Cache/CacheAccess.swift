@@ -21,7 +21,7 @@ package enum CacheAccess {
         guard FileManager.default.fileExists(atPath: config.cache.path + "/data.mdb") else {
             throw CacheAccessError(.missing, "there is no cache in \(config.cache.path)")
         }
-        var settings = ChunkStoreSettings(config.cache)
+        var settings = ChunkStoreSettings(config.cache, sources: config.sources)
         // Looking at a cache must not empty it, say since this configuration is not the gateway's.
         settings.mayReplace = false
         return try await withStore(settings, config.admin.listen, body)

@@ -91,6 +91,7 @@ extension CacheReport {
             fileBytes: usage.fileBytes,
             chunks: usage.chunks,
             objects: usage.objects,
+            sources: Self.sources(of: cache),
             requests: Requests(
                 hit: counters.hits.value,
                 miss: counters.missed.value,
@@ -106,6 +107,7 @@ extension CacheReport {
             ),
             evictions: Evictions(
                 space: counters.evictedForSpace.value,
+                share: counters.evictedForShare.value,
                 age: counters.evictedForAge.value,
                 purge: counters.purged.value,
                 corrupt: counters.corrupt.value
@@ -115,6 +117,14 @@ extension CacheReport {
             fillLimitBytes: Int64(cache.settings.fillBytes),
             oldestReaderSeconds: (usage.oldestReader ?? .zero) / .seconds(1)
         )
+    }
+
+    private static func sources(of cache: ChunkStore) -> [Source] {
+        let (shares, limits) = (cache.counters.sources, cache.settings.sourceSizes)
+        return Set(shares.keys).union(limits.keys).sorted().map { name in
+            let share = shares[name] ?? CacheCounters.Share()
+            return Source(name: name, bytes: share.bytes, limitBytes: limits[name], chunks: share.chunks)
+        }
     }
 }
 

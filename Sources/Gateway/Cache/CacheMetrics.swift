@@ -5,8 +5,12 @@ package enum CacheMetrics {
     private static let tier = (name: "tier", value: "lmdb")
 
     /// Adds the metrics of `cache` to `registry`, brought up to date for each page.
-    package static func register(_ cache: ChunkStore, in registry: PrometheusRegistry) {
-        let collectors = counters(of: cache.counters, in: registry) + gauges(in: registry)
+    ///
+    /// - Parameter sources: the names of those that have metrics of their own.
+    package static func register(_ cache: ChunkStore, sources: [String] = [], in registry: PrometheusRegistry) {
+        let collectors =
+            counters(of: cache.counters, in: registry) + gauges(in: registry)
+            + sources.flatMap { gauges(of: $0, in: cache, registry) }
         registry.onScrape { _ in
             let usage = cache.usage
             for collect in collectors { collect(cache, usage) }
@@ -25,7 +29,8 @@ package enum CacheMetrics {
             ("error", counters.storeFailed),
         ]
         let evictions: [(String, CacheCounters.Counter)] = [
-            ("space", counters.evictedForSpace), ("age", counters.evictedForAge), ("purge", counters.purged),
+            ("space", counters.evictedForSpace), ("share", counters.evictedForShare), ("age", counters.evictedForAge),
+            ("purge", counters.purged),
             ("replaced", counters.replaced),
             ("corrupt", counters.corrupt),
         ]
@@ -79,6 +84,28 @@ package enum CacheMetrics {
             let shown = registry.gauge("media_gateway_cache_\(gauge.name)", help: gauge.help, labels: [tier])
             return { shown.set(gauge.value($0, $1)) }
         }
+    }
+
+    private static func gauges(
+        of source: String,
+        in cache: ChunkStore,
+        _ registry: PrometheusRegistry
+    ) -> [Collector] {
+        let labels = [tier, (name: "source", value: source)]
+        if let limit = cache.settings.sourceSizes[source] {
+            registry.gauge(
+                "media_gateway_cache_source_limit_bytes",
+                help: "Bytes that chunks of the source may take",
+                labels: labels
+            )
+            .set(Double(limit))
+        }
+        let bytes = registry.gauge(
+            "media_gateway_cache_source_bytes",
+            help: "Bytes of the file that chunks of the source take",
+            labels: labels
+        )
+        return [{ cache, _ in bytes.set(Double(cache.counters.share(of: source).bytes)) }]
     }
 
     private static func seconds(_ duration: Duration?) -> Double { (duration ?? .zero) / .seconds(1) }

@@ -16,9 +16,20 @@ package struct CacheReport: Sendable, Hashable, Codable {
 
     package struct Evictions: Sendable, Hashable, Codable {
         package var space: Int
+        /// Since their source had more than its limit.
+        package var share: Int
         package var age: Int
         package var purge: Int
         package var corrupt: Int
+    }
+
+    /// What a source has of the cache.
+    package struct Source: Sendable, Hashable, Codable {
+        package var name: String
+        package var bytes: Int64
+        /// Of its own; without one it may have all of the cache.
+        package var limitBytes: Int64?
+        package var chunks: Int
     }
 
     package var directory: String
@@ -33,6 +44,8 @@ package struct CacheReport: Sendable, Hashable, Codable {
     package var fileBytes: Int64
     package var chunks: Int
     package var objects: Int
+    /// Those that have something or have a limit, by name.
+    package var sources: [Source]
     /// Chunks, since the cache was opened; so are the counts below.
     package var requests: Requests
     package var insertions: Int

@@ -9,6 +9,15 @@ package enum CacheText {
         table.add("file", humanSize(report.fileBytes))
         table.add("chunks", "\(report.chunks) of up to \(humanSize(Int64(report.chunkSize)))")
         table.add("objects", "\(report.objects)")
+        for source in report.sources {
+            let limit = source.limitBytes.map { limit in
+                " of \(humanSize(limit)) (\(decimal(limit > 0 ? 100 * Double(source.bytes) / Double(limit) : 0)) %)"
+            }
+            table.add(
+                "source \(source.name)",
+                "\(humanSize(source.bytes))\(limit ?? ""), \(count(source.chunks, "chunk"))"
+            )
+        }
         table.add("policy", report.policy)
         let requests = report.requests
         let lookups = [requests.hit, requests.miss, requests.collapsed, requests.bypass].reduce(0, +)
@@ -28,7 +37,8 @@ package enum CacheText {
             )
             table.add(
                 "removed",
-                "\(gone.space) for space, \(gone.age) by age, \(gone.purge) purged, \(gone.corrupt) corrupt"
+                "\(gone.space) for space, \(gone.share) over the limit of a source, \(gone.age) by age, "
+                    + "\(gone.purge) purged, \(gone.corrupt) corrupt"
             )
             table.add(
                 "in memory",

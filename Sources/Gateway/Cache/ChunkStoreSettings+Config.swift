@@ -2,7 +2,8 @@ package import ChunkCache
 package import Config
 
 extension ChunkStoreSettings {
-    package init(_ config: GatewayConfig.Cache) {
+    /// - Parameter sources: those of which some may have a limit of their own.
+    package init(_ config: GatewayConfig.Cache, sources: [SourceConfig]) {
         self.init(
             directory: config.path,
             size: config.size.bytes,
@@ -13,6 +14,7 @@ extension ChunkStoreSettings {
             minFreeDisk: config.minFreeDisk.bytes,
             durability: LMDBSettings.Durability(config.sync)
         )
+        for source in sources { sourceSizes[source.name] = source.cacheSize?.bytes }
     }
 }
 

@@ -36,6 +36,20 @@ import Testing
         }
     }
 
+    @Test("each source has its bytes on the page, and its limit if it has one")
+    func sources() async throws {
+        let objects: [(source: String, path: String, size: Int64)] = [("media", "a", 65_000), ("other", "b", 65_000)]
+        try await CacheUnderTest.with(objects, { $0.sourceSizes = ["media": 1 << 20] }) { cache in
+            let registry = PrometheusRegistry()
+            CacheMetrics.register(cache.store, sources: ["media", "other"], in: registry)
+            let page = registry.page()
+            #expect(page.contains("media_gateway_cache_source_bytes{source=\"media\",tier=\"lmdb\"} 65536\n"))
+            #expect(page.contains("media_gateway_cache_source_bytes{source=\"other\",tier=\"lmdb\"} 65536\n"))
+            #expect(page.contains("media_gateway_cache_source_limit_bytes{source=\"media\",tier=\"lmdb\"} 1048576\n"))
+            #expect(!page.contains("media_gateway_cache_source_limit_bytes{source=\"other\""))
+        }
+    }
+
     @Test("a cache that is closed is down")
     func down() async throws {
         try await CacheUnderTest.with { cache in

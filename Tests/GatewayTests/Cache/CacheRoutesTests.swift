@@ -37,6 +37,24 @@ import Testing
         }
     }
 
+    @Test("the totals say what each source has, and may have")
+    func sources() async throws {
+        try await CacheUnderTest.with(Self.objects, { $0.sourceSizes = ["media": 1 << 20, "spare": 2 << 20] }) {
+            cache in
+            try await cache.serve { admin in
+                let report = try Self.decode(CacheReport.self, try await admin.request("GET", "/admin/v1/cache"))
+                #expect(report.sources.map(\.name) == ["media", "other", "spare"])
+                #expect(report.sources.map(\.limitBytes) == [1 << 20, nil, 2 << 20])
+                #expect(report.sources.map(\.chunks) == [7, 1, 0])
+                #expect(report.sources.reduce(0) { $0 + $1.bytes } == report.bytes)
+                let text = CacheText.text(report)
+                #expect(text.contains("source media  "))
+                #expect(text.contains(" of 1.0 MiB ("))
+                #expect(text.contains("source spare  0 B of 2.0 MiB (0.0 %), 0 chunks\n"))
+            }
+        }
+    }
+
     @Test(
         "the list is of what was asked for, in the order asked for",
         arguments: [

@@ -20,13 +20,16 @@ struct CacheUnderTest: Sendable {
     /// Runs `body` with a cache that holds `objects`: source, path, size.
     static func with(
         _ objects: [(source: String, path: String, size: Int64)] = [],
+        _ change: @Sendable (inout ChunkStoreSettings) -> Void = { _ in },
         _ body: @Sendable (CacheUnderTest) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
             let pool = NIOThreadPool(numberOfThreads: 2)
             pool.start()
             do {
-                let store = try ChunkStore(settings(directory), pool: pool, logger: .silent)
+                var settings = settings(directory)
+                change(&settings)
+                let store = try ChunkStore(settings, pool: pool, logger: .silent)
                 let cache = CacheUnderTest(directory: directory, store: store)
                 do {
                     for object in objects { try await cache.put(object.source, object.path, size: object.size) }
