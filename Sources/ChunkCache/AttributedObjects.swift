@@ -1,12 +1,21 @@
 /// The objects that have attributes, and the memory they take together.
 ///
 /// Any client can have the cache know more of them, by asking for one address more; each takes the same memory however
-/// short its body is. So there is a limit to it, and an eviction policy decides which of them leave.
+/// short its body is. So there is a limit to it, and an eviction policy decides which of them leave: of those that are not
+/// pinned, as long as what is pinned takes no more than half.
 struct AttributedObjects {
+    private struct Entry {
+        let object: CachedObject
+        let bytes: Int
+        /// It is not in the policy.
+        let isHeld: Bool
+    }
+
     /// Each object stands in it for one chunk, its first.
     private var policy: any EvictionPolicy
-    private var entries: [UInt64: (object: CachedObject, bytes: Int)] = [:]
+    private var entries: [UInt64: Entry] = [:]
     private(set) var bytes = 0
+    private var heldBytes = 0
     private let limit: Int
 
     /// - Parameter limit: of the memory, in bytes.
@@ -17,19 +26,41 @@ struct AttributedObjects {
 
     /// Takes in an object that is used by a request, or changes what it is counted for.
     mutating func insert(_ object: CachedObject) {
-        take(in: object)
-        policy.insert(object.firstChunk)
+        if !take(in: object) { policy.insert(object.firstChunk) }
     }
 
     /// Takes in an object that was there at the start.
     mutating func restore(_ object: CachedObject) {
-        take(in: object)
-        policy.restore(object.firstChunk)
+        if !take(in: object) { policy.restore(object.firstChunk) }
     }
 
-    private mutating func take(in object: CachedObject) {
-        let known = entries.updateValue((object, object.footprint), forKey: object.number)
-        bytes += object.footprint - (known?.bytes ?? 0)
+    /// Takes note that an object is, or is no longer, pinned.
+    mutating func notePin(of object: CachedObject) {
+        guard let known = entries[object.number], known.isHeld != object.isPinned else { return }
+        restore(object)
+    }
+
+    /// - Returns: whether it is held.
+    private mutating func take(in object: CachedObject) -> Bool {
+        forget(object.number)
+        let bytes = object.footprint
+        let isHeld = object.isPinned && heldBytes + bytes <= limit / 2
+        entries[object.number] = Entry(object: object, bytes: bytes, isHeld: isHeld)
+        self.bytes += bytes
+        if isHeld {
+            heldBytes += bytes
+            policy.remove(object.firstChunk)
+        }
+        return isHeld
+    }
+
+    /// - Returns: what was known of it.
+    @discardableResult
+    private mutating func forget(_ number: UInt64) -> Entry? {
+        guard let known = entries.removeValue(forKey: number) else { return nil }
+        bytes -= known.bytes
+        if known.isHeld { heldBytes -= known.bytes }
+        return known
     }
 
     /// Notes that an object was looked up.
@@ -37,16 +68,14 @@ struct AttributedObjects {
 
     /// Forgets an object, if it is one of these.
     mutating func remove(_ object: CachedObject) {
-        guard let known = entries.removeValue(forKey: object.number) else { return }
-        bytes -= known.bytes
+        guard forget(object.number) != nil else { return }
         policy.remove(object.firstChunk)
     }
 
     /// Chooses an object to leave and forgets it. `nil` if there is room for `bytes` more, or nothing left to evict.
     mutating func evict(for bytes: Int) -> CachedObject? {
         while self.bytes + bytes > limit, let chunk = policy.evict() {
-            guard let known = entries.removeValue(forKey: chunk.object) else { continue }
-            self.bytes -= known.bytes
+            guard let known = forget(chunk.object) else { continue }
             return known.object
         }
         return nil

@@ -35,6 +35,8 @@ package final class CacheCounters: Sendable {
     /// Bytes that chunks, and the records of objects with attributes, take of the file, in whole pages.
     package let bytes = Counter()
     package let chunks = Counter()
+    /// What of the bytes is pinned, and is not evicted.
+    package let pinnedBytes = Counter()
     /// Bytes that wait to be written.
     package let queuedBytes = Counter()
 

@@ -9,6 +9,8 @@ package final class CachedObject: Sendable {
     package let chunkSize: Int64
     private let retired = Atomic(false)
     private let stored = Atomic(0)
+    private let storedSize = Atomic<Int64>(0)
+    private let pinned: Atomic<Bool>
     /// How many are sending it; far below 0 once its chunks are being deleted.
     private let readers = Atomic(0)
     private static let erased = Int.min / 2
@@ -17,13 +19,14 @@ package final class CachedObject: Sendable {
     private let currentAttributes: Mutex<(bytes: [UInt8], version: Int)>
 
     /// - Precondition: `chunkSize` is above 0, and the record's size not negative.
-    init(_ record: ObjectRecord, key: ObjectKey, chunkSize: Int64) {
+    init(_ record: ObjectRecord, key: ObjectKey, chunkSize: Int64, isPinned: Bool = false) {
         currentAttributes = Mutex((record.attributes, 0))
         var record = record
         record.attributes = []
         self.record = record
         self.key = key
         self.chunkSize = chunkSize
+        pinned = Atomic(isPinned)
     }
 
     /// What whoever stores the object wants to know of it, as it is now.
@@ -72,7 +75,18 @@ package final class CachedObject: Sendable {
     /// How many of its chunks are in the cache.
     package var storedChunks: Int { stored.load(ordering: .relaxed) }
 
-    func countStored(_ change: Int) -> Int { stored.wrappingAdd(change, ordering: .relaxed).newValue }
+    /// What those take of the file, in bytes.
+    package var storedBytes: Int64 { storedSize.load(ordering: .relaxed) }
+
+    func countStored(_ change: Int, bytes: Int64) {
+        stored.wrappingAdd(change, ordering: .relaxed)
+        storedSize.wrappingAdd(bytes, ordering: .relaxed)
+    }
+
+    /// Whether a pin names it, so that it is not to be evicted as long as there is room for what is pinned.
+    package var isPinned: Bool { pinned.load(ordering: .relaxed) }
+
+    func set(isPinned: Bool) { pinned.store(isPinned, ordering: .relaxed) }
 
     package var chunkCount: Int64 { size / chunkSize + (size % chunkSize == 0 ? 0 : 1) }
 

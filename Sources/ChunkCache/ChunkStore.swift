@@ -11,6 +11,10 @@ package struct ChunkStoreSettings: Sendable {
     package var size: Int64
     /// What chunks of a source may take of that, in bytes, by the source's name. Others may take all of it.
     package var sourceSizes: [String: Int64] = [:]
+    /// What pinned chunks may take of it, in bytes; a quarter, if nothing else is said.
+    package var pinBytes: Int64
+    /// How many pins there may be: each new object is compared with every one of them.
+    package var pinCount = 1000
     package var chunkSize: Int
     package var policy: CachePolicy
     /// Whether a chunk has to be asked for twice before it is stored.
@@ -42,6 +46,7 @@ package struct ChunkStoreSettings: Sendable {
     ) {
         self.directory = directory
         self.size = size
+        self.pinBytes = size / 4
         self.chunkSize = chunkSize
         self.policy = policy
         self.admitsOnSecondHit = admitsOnSecondHit

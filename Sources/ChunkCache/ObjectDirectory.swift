@@ -14,6 +14,9 @@ final class ObjectDirectory: Sendable {
         /// Those without a chunk when they came in here, oldest first, and their numbers.
         var recent: Deque<Recent> = []
         var recentNumbers: Set<UInt64> = []
+        var pins: [Pin] = []
+
+        func isPinned(_ record: ObjectRecord) -> Bool { pins.contains { $0.contains(record) } }
 
         mutating func insert(_ object: CachedObject) {
             remove(object.key)
@@ -83,7 +86,8 @@ final class ObjectDirectory: Sendable {
             var record = record
             record.number = state.nextNumber
             state.nextNumber += 1
-            let object = CachedObject(record, key: key, chunkSize: chunkSize)
+            let isPinned = state.isPinned(record)
+            let object = CachedObject(record, key: key, chunkSize: chunkSize, isPinned: isPinned)
             state.remove(key)
             var left: [CachedObject] = []
             if !object.attributes.isEmpty {
@@ -141,8 +145,9 @@ final class ObjectDirectory: Sendable {
     ///
     /// - Returns: the object, and those that had to leave for it, and are retired now.
     func restore(_ record: ObjectRecord) -> (object: CachedObject, left: [CachedObject]) {
-        let object = CachedObject(record, key: record.key, chunkSize: chunkSize)
-        return state.withLock { state in
+        state.withLock { state in
+            let isPinned = state.isPinned(record)
+            let object = CachedObject(record, key: record.key, chunkSize: chunkSize, isPinned: isPinned)
             noteUsed(record.number, &state)
             state.insert(object)
             guard !object.attributes.isEmpty else { return (object, []) }
@@ -200,6 +205,20 @@ final class ObjectDirectory: Sendable {
             let family = state.families[key] ?? []
             for object in family { state.attributed.touch(object) }
             return family
+        }
+    }
+
+    /// What is to stay in the cache, in the order it was said.
+    var pins: [Pin] { state.withLock { $0.pins } }
+
+    /// Makes these the pins there are; every object says from now on whether it is one of theirs.
+    func set(pins: [Pin]) {
+        state.withLock { state in
+            state.pins = pins
+            for object in state.objects.values {
+                object.set(isPinned: state.isPinned(object.record))
+                state.attributed.notePin(of: object)
+            }
         }
     }
 

@@ -73,7 +73,8 @@ extension StoreWriter {
         }
         if let replaced, !isNewObject { count(-1, of: object, length: replaced) }
         state.objects[object.number] = object
-        state.eviction.insert(fill.id, of: object.record.source)
+        state.track(fill.id, of: object, bytes: Self.pageBytes(size), isNew: true)
+        countHeld(state.eviction.heldBytes)
         counters.inserted.add(1)
         countRecord(of: object, isStored: true)
         count(1, of: object, length: size)
@@ -245,6 +246,7 @@ extension StoreWriter {
             )
             try state.withLock { state in
                 state.eviction.remove(id)
+                countHeld(state.eviction.heldBytes)
                 try delete([id], database, &state, counters.corrupt)
             }
         } catch {
@@ -260,8 +262,9 @@ extension StoreWriter {
     }
 
     func count(_ change: Int, of object: CachedObject, length: Int) {
-        _ = object.countStored(change)
-        counters.count(bytes: Int64(change) * Self.pageBytes(length), chunks: change, of: object.record.source)
+        let bytes = Int64(change) * Self.pageBytes(length)
+        object.countStored(change, bytes: bytes)
+        counters.count(bytes: bytes, chunks: change, of: object.record.source)
     }
 
     /// Counts what the record of an object takes of the file.

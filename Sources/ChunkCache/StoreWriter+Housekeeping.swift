@@ -21,6 +21,7 @@ extension StoreWriter {
             self.finishUpdating()
             self.finishErasing()
             self.expire()
+            self.holdWhatFits(database)
         }
     }
 
@@ -65,7 +66,8 @@ extension StoreWriter {
         Eviction(
             settings.policy,
             capacity: capacity(settings.size, settings),
-            shares: settings.sourceSizes.mapValues { capacity(min($0, settings.size), settings) }
+            shares: settings.sourceSizes.mapValues { capacity(min($0, settings.size), settings) },
+            holdLimit: settings.pinBytes
         )
     }
 

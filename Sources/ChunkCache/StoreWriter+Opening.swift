@@ -51,6 +51,7 @@ extension StoreWriter {
             logger.notice("cache emptied: the machine stopped while it was open")
             place.setAside(keep: false)
         }
+        loadPins(place)
         let wasMarked = place.isMarkedOpen
         place.watchForCrashes()
         do {
@@ -184,7 +185,8 @@ extension StoreWriter {
                             strays.append(id)
                             return
                         }
-                        state.eviction.restore(id, of: object.record.source)
+                        let bytes = Self.pageBytes(value.byteCount)
+                        state.track(id, of: object, bytes: bytes, isNew: false)
                         count(1, of: object, length: value.byteCount)
                     }
                     return .next
@@ -194,6 +196,7 @@ extension StoreWriter {
             noteFailure(error, of: database.environment)
             return
         }
+        countHeld(state.withLock { $0.eviction.heldBytes })
         deleteUncounted(strays)
         for number in orphans { erase(number, CacheCounters.Counter()) }
         for object in state.withLock({ Array($0.objects.values) }) where object.storedChunks == 0 {
@@ -227,6 +230,7 @@ extension StoreWriter {
             state.eviction = Self.makeEviction(settings)
             state.eviction.capacity = Self.capacity(limit.load(ordering: .relaxed), settings)
             (state.objects, state.unfinished, state.unwritten) = ([:], [:], [:])
+            countHeld(0)
         }
         counters.clearContents()
     }

@@ -21,6 +21,8 @@ final class StoreWriter: Sendable {
         var open: Database?
         /// Why there is none.
         var failure: String?
+        /// Why there are no pins, if there may have been some.
+        var pinFailure: String?
         var place: CacheDirectory?
         var isClosed = false
         var openedAt: ContinuousClock.Instant?
@@ -37,6 +39,22 @@ final class StoreWriter: Sendable {
         /// Objects whose record in the database is not what it should be by now.
         var unwritten: [UInt64: CachedObject] = [:]
         var warnedAt: ContinuousClock.Instant?
+        /// There was no room to hold something that is pinned.
+        var isShortOfPins = false
+
+        /// Has a chunk that was written, or found at the start, tracked by the eviction policies; or held, if it is pinned
+        /// and there is room for that.
+        mutating func track(_ id: ChunkID, of object: CachedObject, bytes: Int64, isNew: Bool) {
+            if object.isPinned {
+                if eviction.hold(id, bytes: bytes) { return }
+                isShortOfPins = true
+            }
+            if isNew {
+                eviction.insert(id, of: object.record.source)
+            } else {
+                eviction.restore(id, of: object.record.source)
+            }
+        }
 
         /// Tells the eviction policies of a hit.
         mutating func touch(_ id: ChunkID) {

@@ -87,6 +87,11 @@ extension GatewayConfig.Cache {
             default: fallback.minFreeDisk,
             in: ByteSize(bytes: 0)...largestDisk
         )
+        pinBudget = reader.value("pin_budget", default: fallback.pinBudget, expected: PinBudget.expectation) {
+            text,
+            _ in
+            PinBudget(text)
+        }
         sync = reader.choice("sync", default: fallback.sync)
         let chunks = size.bytes / chunkSize.bytes
         if chunks < Self.fewestChunks {
@@ -94,6 +99,13 @@ extension GatewayConfig.Cache {
                 "size",
                 found: "\(size) holds \(chunks) \(chunks == 1 ? "chunk" : "chunks") of \(chunkSize)",
                 expected: "room for at least \(Self.fewestChunks)"
+            )
+        }
+        if pinBudget.bytes(of: size) > PinBudget.percent(PinBudget.mostPercent).bytes(of: size) {
+            reader.fail(
+                "pin_budget",
+                found: "\(pinBudget) of a cache of \(size)",
+                expected: "at most \(PinBudget.mostPercent)% of it"
             )
         }
     }

@@ -75,6 +75,8 @@ package struct GatewayConfig: Sendable {
         package var maxAge: Duration? = .seconds(30 * 86400)
         /// What the cache leaves free of the file system it is on.
         package var minFreeDisk = ByteSize(bytes: 1 << 30)
+        /// What may be pinned of the cache; at most nine tenths of it.
+        package var pinBudget = PinBudget.percent(25)
         package var sync = Sync.relaxed
 
         package init() {}

@@ -91,7 +91,7 @@ struct SourceDecoder {
 
     private func readCacheSize(_ reader: SectionReader) -> ByteSize? {
         let least = ByteSize(bytes: GatewayConfig.Cache.fewestChunks * chunkSize.bytes)
-        return reader.read("cache_size", default: nil, literal: { quotedForTOML($0?.description ?? "") }) { value in
+        return reader.read("cache_size", default: nil, literal: Self.sizeOrNone) { value in
             if value.text == "" { return .value(nil) }
             guard let size = value.text.flatMap(ByteSize.init), (least...largestDisk).contains(size) else {
                 return .expected("a size from \(least), which is eight chunks, to \(largestDisk), or \"\" for no limit")
@@ -99,6 +99,8 @@ struct SourceDecoder {
             return .value(size)
         }
     }
+
+    private static func sizeOrNone(_ size: ByteSize?) -> String { quotedForTOML(size?.description ?? "") }
 
     private func readOptions(_ reader: SectionReader) -> ConfigSection? {
         if let options = reader.entry("options"), options.value.table == nil {

@@ -44,7 +44,7 @@ package struct GatewayService: Sendable {
         let dataDrain = DrainClock(patience: config.server.drainDeadline)
         let routes = cache.map { cache in
             CacheMetrics.register(cache, sources: config.sources.map(\.name), in: telemetry.registry)
-            return CacheRoutes(cache) { scope in
+            return CacheRoutes(cache, sources: config.sources.filter(\.isCached).map(\.name)) { scope in
                 status.objects.removeAll { scope.contains(source: $0.record.source, path: $0.record.path) }
             }
         }

@@ -19,6 +19,7 @@ func withCache<Value>(
         FileHandle.standardError.write(Data("media-gateway: \(error)\n".utf8))
         switch error.code {
         case .inUse: throw ExitCode.inUse
+        case .refused: throw ExitCode.failure
         case .missing, .unavailable: throw ExitCode.unavailable
         }
     }

@@ -5,15 +5,15 @@ import Gateway
 struct CacheCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cache",
-        abstract: "Looks at the chunk cache, empties it, checks it.",
+        abstract: "Looks at the chunk cache, empties it, checks it, keeps things in it.",
         discussion: """
             Asks the running gateway, which it finds by the configuration; if none runs, opens the cache itself.
 
-            Exits with 0 when all is well, 1 if verify found corrupt chunks, 64 for wrong usage, 69 if the cache or the \
-            gateway cannot be used, 75 if another process has the cache and no gateway answers, 78 for a bad \
-            configuration, 130 if interrupted.
+            Exits with 0 when all is well, 1 if verify found corrupt chunks or a pin was refused, 64 for wrong usage, \
+            69 if the cache or the gateway cannot be used, 75 if another process has the cache and no gateway answers, \
+            78 for a bad configuration, 130 if interrupted.
             """,
-        subcommands: [Stat.self, List.self, Purge.self, Verify.self]
+        subcommands: [Stat.self, List.self, Purge.self, Pin.self, Unpin.self, Pins.self, Verify.self]
     )
 
     struct Stat: AsyncParsableCommand {
@@ -131,6 +131,85 @@ struct CacheCommand: AsyncParsableCommand {
             output.print(report, CacheText.text(report))
             if report.corrupt > 0 { throw ExitCode.failure }
         }
+    }
+}
+
+extension CacheCommand {
+    struct Pin: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Keeps things in the cache: they are not evicted.",
+            discussion: """
+                media-gateway cache pin media/films/one.mkv       one object
+                media-gateway cache pin media/films/              everything below a folder
+                media-gateway cache pin media films/o --prefix    everything whose path begins like this
+                media-gateway cache pin media                     everything of a source
+
+                What is there of them, and what comes, is kept as far as cache.pin_budget goes, over restarts too. A pin of more \
+                than there is room for is refused. A purge, a new revision and cache.max_age take away what is pinned, too.
+                """
+        )
+
+        @OptionGroup var what: PinOptions
+        @OptionGroup var options: ConfigOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            guard let scope = what.scope else { return }
+            let report = try await withCache(options) { try await $0.pin(scope) }
+            output.print(report, CacheText.pinText(report))
+        }
+    }
+
+    struct Unpin: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Ends a pin, named as it was pinned; nothing is removed by that."
+        )
+
+        @OptionGroup var what: PinOptions
+        @OptionGroup var options: ConfigOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            guard let scope = what.scope else { return }
+            let report = try await withCache(options) { try await $0.unpin(scope) }
+            output.print(report, CacheText.unpinText(report))
+        }
+    }
+
+    struct Pins: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Lists what is pinned.")
+
+        @OptionGroup var options: ConfigOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let list = try await withCache(options) { try await $0.pins() }
+            output.print(list, CacheText.text(list))
+        }
+    }
+}
+
+/// What a pin is about.
+struct PinOptions: ParsableArguments {
+    @Argument(
+        help: ArgumentHelp(
+            "A source's name, with a path behind it or not; a slash at the end means all below that folder.",
+            valueName: "source[/path]"
+        )
+    )
+    var source: String
+
+    @Argument(help: "The path, if it is not told with the source: as the source has it, not percent-encoded.")
+    var path: String?
+
+    @Flag(help: "Every object whose path begins with PATH, letter by letter.")
+    var prefix = false
+
+    var scope: PinScope? { PinScope(source, path: path, isPrefix: prefix) }
+
+    func validate() throws {
+        guard scope == nil else { return }
+        throw ValidationError("Name a source, or a source and a path; --prefix needs a path.")
     }
 }
 

@@ -24,6 +24,7 @@ struct CacheConfigTests {
             admission = "second-hit"
             max_age = "36h"
             min_free_disk = "0B"
+            pin_budget = "100GiB"
             sync = "strict"
             """
         let loaded = load(["config.toml": text])
@@ -33,6 +34,7 @@ struct CacheConfigTests {
         #expect(cache.size.bytes == 1 << 40 && cache.chunkSize.bytes == 65536 && cache.minFreeDisk.bytes == 0)
         #expect(cache.policy == .lru && cache.admission == .secondHit && cache.sync == .strict)
         #expect(cache.maxAge == .seconds(36 * 3600))
+        #expect(cache.pinBudget == .size(ByteSize(bytes: 100 << 30)))
     }
 
     @Test("the environment and the command line reach every key of the cache, and the source's")
@@ -58,6 +60,20 @@ struct CacheConfigTests {
         expected.policy = .lru
         #expect(loaded.config.cache == expected)
         #expect(loaded.config.sources.map(\.isCached) == [false])
+    }
+
+    @Test(
+        "what may be pinned is a part of the cache, or a size that is not too large a part",
+        arguments: [
+            ("0%", 0), ("25%", 107_216_875), ("90%", 385_980_750), ("91%", nil), ("-1%", nil), ("25", nil),
+            ("25 %", nil),
+            ("25.5%", nil), ("0B", 0), ("64MiB", 64 << 20), ("360MiB", 360 << 20), ("400MiB", nil), ("1025TiB", nil),
+        ] as [(String, Int64?)]
+    )
+    func pinBudget(_ text: String, _ bytes: Int64?) {
+        let loaded = load(["config.toml": "[cache]\nsize = \"409MiB\"\npin_budget = \"\(text)\"\n"])
+        #expect(loaded.diagnostics.errorCount == (bytes == nil ? 1 : 0))
+        if let bytes { #expect(loaded.config.cache.pinBudget.bytes(of: loaded.config.cache.size) == bytes) }
     }
 
     @Test("a source has a limit of its own or none, however it is said")

@@ -38,6 +38,7 @@ struct ShowTests {
                 admission = "always"  # default
                 max_age = "0s"  # flag --set cache.max_age
                 min_free_disk = "1GiB"  # default
+                pin_budget = "25%"  # default
                 sync = "relaxed"  # default
 
                 [limits]

@@ -24,7 +24,8 @@ package enum CacheAccess {
         var settings = ChunkStoreSettings(config.cache, sources: config.sources)
         // Looking at a cache must not empty it, say since this configuration is not the gateway's.
         settings.mayReplace = false
-        return try await withStore(settings, config.admin.listen, body)
+        let sources = config.sources.filter(\.isCached).map(\.name)
+        return try await withStore(settings, sources, config.admin.listen, body)
     }
 
     private static func client(_ config: GatewayConfig.Admin) throws -> AdminClient {
@@ -37,6 +38,7 @@ package enum CacheAccess {
 
     private static func withStore<Value>(
         _ settings: ChunkStoreSettings,
+        _ sources: [String],
         _ address: ListenAddress,
         _ body: (any CacheOperations) async throws -> Value
     ) async throws -> Value {
@@ -57,8 +59,12 @@ package enum CacheAccess {
             // Behind the look at what there is.
             await store.flush()
             if let failure = store.failure { throw CacheAccessError(.unavailable, failure) }
-            result = .success(try await body(CacheAdministration(store)))
+            result = .success(try await body(CacheAdministration(store, sources: sources)))
             await store.flush()
+        } catch let error as PinError {
+            result = .failure(CacheAccessError(.refused, error.text))
+        } catch let error as UnknownSource {
+            result = .failure(CacheAccessError(.refused, "\(error)"))
         } catch {
             result = .failure(error)
         }
@@ -76,6 +82,8 @@ package struct CacheAccessError: Error, CustomStringConvertible {
         /// There is none.
         case missing
         case unavailable
+        /// It does not do what was asked for.
+        case refused
     }
 
     package let code: Code

@@ -4,11 +4,19 @@ import SourcePlugins
 /// What an operator does with a cache that this process has open.
 package struct CacheAdministration: CacheOperations {
     private let cache: ChunkStore
+    private let sources: [String]
     private let forget: @Sendable (PurgeScope) -> Void
 
-    /// - Parameter forget: drops what is known of objects outside the cache.
-    package init(_ cache: ChunkStore, forget: @escaping @Sendable (PurgeScope) -> Void = { _ in }) {
+    /// - Parameters:
+    ///   - sources: the names of those that are cached.
+    ///   - forget: drops what is known of objects outside the cache.
+    package init(
+        _ cache: ChunkStore,
+        sources: [String],
+        forget: @escaping @Sendable (PurgeScope) -> Void = { _ in }
+    ) {
         self.cache = cache
+        self.sources = sources
         self.forget = forget
     }
 
@@ -57,11 +65,39 @@ package struct CacheAdministration: CacheOperations {
         return PurgeReport(objects: objects.count, chunks: 0)
     }
 
+    package func pins() -> PinList { PinList(cache) }
+
+    package func pin(_ scope: PinScope) async throws -> PinReport { try await add(scope).report }
+
+    /// - Returns: besides, whether it was not pinned before.
+    /// - Throws: ``PinError``, or ``UnknownSource``, as a pin that was misspelt would keep nothing.
+    func add(_ scope: PinScope) async throws -> (report: PinReport, isNew: Bool) {
+        guard sources.contains(scope.source) else { throw UnknownSource(name: scope.source, known: sources) }
+        let isNew = try await cache.pin(scope.pin)
+        return (PinReport(scope.pin, among: cache.objects), isNew)
+    }
+
+    package func unpin(_ scope: PinScope) async throws -> PinReport {
+        try await cache.unpin(scope.pin)
+        return PinReport(scope.pin, among: cache.objects)
+    }
+
     package func verify(progress: @escaping @Sendable (VerifyReport) -> Void) async throws -> VerifyReport {
         let verification = try await cache.verify { progress(VerifyReport($0)) }
         // What was cut short is no result.
         try Task.checkCancellation()
         return VerifyReport(verification)
+    }
+}
+
+/// No source that is cached has this name.
+struct UnknownSource: Error, CustomStringConvertible {
+    let name: String
+    let known: [String]
+
+    var description: String {
+        "no cached source is named \(singleLine(name)); "
+            + (known.isEmpty ? "there is none" : "there are \(known.joined(separator: ", "))")
     }
 }
 
@@ -92,6 +128,8 @@ extension CacheReport {
             chunks: usage.chunks,
             objects: usage.objects,
             sources: Self.sources(of: cache),
+            pinnedBytes: Int64(counters.pinnedBytes.value),
+            pinLimitBytes: cache.settings.pinBytes,
             requests: Requests(
                 hit: counters.hits.value,
                 miss: counters.missed.value,

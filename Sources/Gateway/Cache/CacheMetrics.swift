@@ -69,6 +69,11 @@ package enum CacheMetrics {
             ("up", "1 while there is a cache to read from and to write to", { cache, _ in cache.isOpen ? 1 : 0 }),
             ("bytes", "Bytes of the file that chunks take", { Double($1.bytes) }),
             ("limit_bytes", "Bytes they may take, fewer while the disk is short of space", { Double($1.limit) }),
+            (
+                "pinned_bytes", "Bytes that are kept from eviction",
+                { cache, _ in Double(cache.counters.pinnedBytes.value) }
+            ),
+            ("pin_limit_bytes", "Bytes that may be", { cache, _ in Double(cache.settings.pinBytes) }),
             ("file_bytes", "Length of the file", { Double($1.fileBytes) }),
             ("chunks", "Chunks held", { Double($1.chunks) }),
             ("objects", "Objects that have chunks", { Double($1.objects) }),

@@ -6,6 +6,12 @@ package protocol CacheOperations: Sendable {
     ///
     /// - Parameter isSoft: whether everything stays, and the source is asked about it before it is used again.
     func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport
+    /// What is kept from eviction.
+    func pins() async throws -> PinList
+    /// Keeps what `scope` names from eviction from now on, over restarts too.
+    func pin(_ scope: PinScope) async throws -> PinReport
+    /// The end of ``pin(_:)``.
+    func unpin(_ scope: PinScope) async throws -> PinReport
     /// Checks every chunk and drops those that are not what was stored. Ends early when the task is cancelled.
     ///
     /// - Parameter progress: called from time to time.

@@ -46,6 +46,9 @@ package struct CacheReport: Sendable, Hashable, Codable {
     package var objects: Int
     /// Those that have something or have a limit, by name.
     package var sources: [Source]
+    /// What is kept from eviction, and what may be.
+    package var pinnedBytes: Int64
+    package var pinLimitBytes: Int64
     /// Chunks, since the cache was opened; so are the counts below.
     package var requests: Requests
     package var insertions: Int

@@ -9,10 +9,12 @@ package struct CacheRoutes: Sendable {
     private let cache: CacheAdministration
     private let jobs = CacheJobs()
 
-    /// - Parameter forget: drops what is known of these objects outside the cache, so that a request that comes after
-    ///   a purge asks the source.
-    package init(_ cache: ChunkStore, forget: @escaping @Sendable (PurgeScope) -> Void) {
-        self.cache = CacheAdministration(cache, forget: forget)
+    /// - Parameters:
+    ///   - sources: the names of those that are cached.
+    ///   - forget: drops what is known of these objects outside the cache, so that a request that comes after a purge
+    ///     asks the source.
+    package init(_ cache: ChunkStore, sources: [String], forget: @escaping @Sendable (PurgeScope) -> Void) {
+        self.cache = CacheAdministration(cache, sources: sources, forget: forget)
     }
 
     /// Ends what operators have started; before the cache is closed.
@@ -21,6 +23,7 @@ package struct CacheRoutes: Sendable {
     /// The methods of a path that has others than GET and HEAD.
     static func methods(of path: Substring) -> [String]? {
         switch path {
+        case "/admin/v1/cache/pins": ["GET", "HEAD", "POST", "DELETE"]
         case "/admin/v1/cache/purge", "/admin/v1/cache/verify": ["POST"]
         default: path.hasPrefix("/admin/v1/jobs/") ? ["GET", "HEAD", "DELETE"] : nil
         }
@@ -41,6 +44,7 @@ package struct CacheRoutes: Sendable {
     func add(to router: Router<GatewayRequestContext>) {
         addReading(to: router)
         addChanging(to: router)
+        addPins(to: router)
         addJobs(to: router)
     }
 
@@ -73,6 +77,33 @@ package struct CacheRoutes: Sendable {
                 throw RequestProblem(503, .shuttingDown, "the gateway is shutting down")
             }
             return .json(job, status: .accepted, headers: [.location: "/admin/v1/jobs/\(job.id)"])
+        }
+    }
+
+    private func addPins(to router: Router<GatewayRequestContext>) {
+        router.get("/admin/v1/cache/pins") { _, context -> Response in
+            try QueryParameters(context.request.query).allowOnly([])
+            return .json(await offLoop { cache.pins() })
+        }
+        router.post("/admin/v1/cache/pins") { _, context -> Response in
+            let scope = try PinScope(QueryParameters(context.request.query))
+            let (report, isNew) = try await changingPins { try await cache.add(scope) }
+            return .json(report, status: isNew ? .created : .ok)
+        }
+        router.delete("/admin/v1/cache/pins") { _, context -> Response in
+            let scope = try PinScope(QueryParameters(context.request.query))
+            return .json(try await changingPins { try await cache.unpin(scope) })
+        }
+    }
+
+    /// - Throws: ``RequestProblem``.
+    private func changingPins<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
+        do {
+            return try await withTaskExecutorPreference(globalConcurrentExecutor) { try await body() }
+        } catch let error as PinError {
+            throw RequestProblem(error)
+        } catch let error as UnknownSource {
+            throw RequestProblem(404, .notFound, "\(error)")
         }
     }
 

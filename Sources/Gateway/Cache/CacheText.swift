@@ -18,6 +18,9 @@ package enum CacheText {
                 "\(humanSize(source.bytes))\(limit ?? ""), \(count(source.chunks, "chunk"))"
             )
         }
+        if report.pinnedBytes > 0 {
+            table.add("pinned", "\(humanSize(report.pinnedBytes)) of \(humanSize(report.pinLimitBytes))")
+        }
         table.add("policy", report.policy)
         let requests = report.requests
         let lookups = [requests.hit, requests.miss, requests.collapsed, requests.bypass].reduce(0, +)
@@ -73,6 +76,25 @@ package enum CacheText {
     /// Of what stays until its source has been asked.
     package static func softText(_ report: PurgeReport) -> String {
         "\(count(report.objects, "object")) will be asked for before \(report.objects == 1 ? "it is" : "they are") used again\n"
+    }
+
+    package static func text(_ list: PinList) -> String {
+        guard !list.pins.isEmpty else { return "nothing is pinned\n" }
+        var table = TextTable(alignment: [.right, .right, .left])
+        table.add("CACHED", "OBJECTS", "PIN")
+        for pin in list.pins { table.add(humanSize(pin.bytes), "\(pin.objects)", pin.name) }
+        let kept = "\(humanSize(list.pinnedBytes)) of \(humanSize(list.limitBytes)) kept from eviction"
+        let rest = list.evictableBytes
+        return table.text + kept + (rest > 0 ? ", \(humanSize(rest)) beyond that not\n" : "\n")
+    }
+
+    package static func pinText(_ report: PinReport) -> String {
+        let content = "\(count(report.objects, "object")), \(humanSize(report.bytes))"
+        return "pinned \(report.name): " + (report.chunks > 0 ? "\(content)\n" : "nothing of it is in the cache yet\n")
+    }
+
+    package static func unpinText(_ report: PinReport) -> String {
+        "unpinned \(report.name): \(count(report.objects, "object")), \(humanSize(report.bytes))\n"
     }
 
     package static func text(_ report: VerifyReport) -> String {

@@ -14,6 +14,7 @@ extension ChunkStoreSettings {
             minFreeDisk: config.minFreeDisk.bytes,
             durability: LMDBSettings.Durability(config.sync)
         )
+        pinBytes = config.pinBudget.bytes(of: config.size)
         for source in sources { sourceSizes[source.name] = source.cacheSize?.bytes }
     }
 }

@@ -37,6 +37,16 @@ struct RemoteCache: CacheOperations {
         try await ask("POST", "/admin/v1/cache/purge?\(scope.query)\(isSoft ? "&soft=true" : "")")
     }
 
+    func pins() async throws -> PinList { try await get("/admin/v1/cache/pins") }
+
+    func pin(_ scope: PinScope) async throws -> PinReport {
+        try await ask("POST", "/admin/v1/cache/pins?\(scope.query)", refusals: [404, 409])
+    }
+
+    func unpin(_ scope: PinScope) async throws -> PinReport {
+        try await ask("DELETE", "/admin/v1/cache/pins?\(scope.query)", refusals: [404, 409])
+    }
+
     func verify(progress: @escaping @Sendable (VerifyReport) -> Void) async throws -> VerifyReport {
         var job: JobReport = try await ask("POST", "/admin/v1/cache/verify")
         while job.state == .running {
@@ -65,11 +75,16 @@ struct RemoteCache: CacheOperations {
         try await ask("GET", target)
     }
 
-    private func ask<Value: Decodable & Sendable>(_ method: String, _ target: String) async throws -> Value {
+    /// - Parameter refusals: statuses that say that this cannot be done, and nothing of the gateway.
+    private func ask<Value: Decodable & Sendable>(
+        _ method: String,
+        _ target: String,
+        refusals: [Int] = []
+    ) async throws -> Value {
         guard let answer = try await Self.request(client, method, target) else {
             throw CacheAccessError(.unavailable, "the gateway on \(client.address) has ended")
         }
-        return try Self.decode(answer)
+        return try Self.decode(answer, refusals)
     }
 
     private static func request(
@@ -84,14 +99,14 @@ struct RemoteCache: CacheOperations {
         }
     }
 
-    private static func decode<Value: Decodable>(_ answer: AdminClient.Answer) throws -> Value {
+    private static func decode<Value: Decodable>(_ answer: AdminClient.Answer, _ refusals: [Int] = []) throws -> Value {
         let decoder = JSONDecoder()
         let body = Data(answer.body)
         guard (200..<300).contains(answer.status) else {
             // Its keys are as they stand, and not converted.
             let problem = try? decoder.decode(ProblemDetails.self, from: body)
             throw CacheAccessError(
-                .unavailable,
+                refusals.contains(answer.status) ? .refused : .unavailable,
                 "the gateway refuses: \(answer.status) \(problem?.detail ?? "without a reason")"
             )
         }

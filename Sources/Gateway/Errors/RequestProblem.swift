@@ -1,3 +1,4 @@
+import ChunkCache
 package import SourcePlugins
 
 /// Why a request gets an error instead of what it asked for: a status, a stable code, and words for people.
@@ -36,6 +37,16 @@ package struct RequestProblem: Error, Sendable, Hashable {
         case .timedOut: status = 504
         }
         self.init(status, ProblemCode(error.code), error.message, retryAfter: retryAfter)
+    }
+
+    init(_ error: PinError) {
+        let (status, code): (Int, ProblemCode) =
+            switch error {
+            case .overBudget, .tooMany: (409, .pinBudget)
+            case .notPinned: (404, .notFound)
+            case .unavailable: (503, .internalError)
+            }
+        self.init(status, code, error.text)
     }
 
     /// For an error nobody expected: the reason is in the log only, and it is a bug.

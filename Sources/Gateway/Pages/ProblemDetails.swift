@@ -41,6 +41,7 @@ package enum ProblemCode: String, Sendable, Hashable, Codable, CaseIterable {
     case forbidden
     case refused
     case busy
+    case pinBudget = "pin_budget"
     case methodNotAllowed = "method_not_allowed"
     case requestTimedOut = "request_timed_out"
     case ambiguousName = "ambiguous_name"
@@ -91,6 +92,7 @@ package enum ProblemCode: String, Sendable, Hashable, Codable, CaseIterable {
         case .forbidden: "This is not to be had"
         case .refused: "What was found is not acceptable"
         case .busy: "It is in use"
+        case .pinBudget: "No more can be pinned"
         case .methodNotAllowed: "The method does not apply here"
         case .requestTimedOut: "The request did not arrive in time"
         case .ambiguousName: "Several files have this name"

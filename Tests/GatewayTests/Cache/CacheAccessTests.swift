@@ -19,6 +19,10 @@ import Testing
         config.cache.chunkSize = ByteSize(bytes: Int64(CacheUnderTest.chunkSize))
         config.admin.listen = address
         config.admin.tokenFile = token
+        let sources = ["media", "other"].map { "[sources.\($0)]\nkind = \"disk\"\noptions.root = \"/\"\n" }.joined()
+        let file = cache.directory.path("config.toml")
+        _ = FileManager.default.createFile(atPath: file, contents: Data(sources.utf8))
+        config.sources = ConfigLoader(kinds: ["disk"]).load(path: file).config.sources
         return config
     }
 
@@ -32,6 +36,11 @@ import Testing
         #expect(list.total == 2)
         #expect(list.items.map(\.path) == ["äb %.mkv"])
         #expect(try await cache.items(CacheItemQuery(source: "media", prefix: Array("äb %".utf8))).total == 1)
+        let film = PinScope.object(source: "media", path: Array("äb %.mkv".utf8))
+        let pinned = try await cache.pin(film)
+        #expect((pinned.objects, pinned.chunks, pinned.path) == (1, 4, "äb %.mkv"))
+        #expect(try await cache.pins().pins == [pinned])
+        #expect(try await cache.unpin(film) == pinned)
         let verified = try await cache.verify { _ in }
         #expect(verified.checked == 6)
         #expect(verified.corrupt == 0)
@@ -41,11 +50,27 @@ import Testing
         #expect(try await cache.items(CacheItemQuery()).items.map(\.path) == ["c.mkv"])
     }
 
+    /// What is not done, whoever has it open.
+    private static func expectRefusals(_ config: GatewayConfig) async throws {
+        for scope in [PinScope.source("media"), .source("none")] {
+            let error = await #expect(throws: CacheAccessError.self) {
+                try await CacheAccess.with(config) { cache in
+                    scope == .source("none") ? try await cache.pin(scope) : try await cache.unpin(scope)
+                }
+            }
+            #expect(error?.code == .refused)
+            let words = scope == .source("none") ? "there are media, other" : "that is not pinned"
+            #expect(error?.description.contains(words) == true)
+        }
+    }
+
     @Test("a running gateway is asked")
     func running() async throws {
         try await CacheUnderTest.with(Self.objects) { cache in
             try await cache.serve { admin in
-                try await CacheAccess.with(Self.config(cache, .tcp(host: "localhost", port: admin.port)), Self.operate)
+                let config = Self.config(cache, .tcp(host: "localhost", port: admin.port))
+                try await CacheAccess.with(config, Self.operate)
+                try await Self.expectRefusals(config)
             }
             #expect(cache.forgotten.value.contains(.object(source: "media", path: Array("äb %.mkv".utf8))))
         }
@@ -108,6 +133,7 @@ import Testing
             var other = config
             other.cache.path = copy
             try await CacheAccess.with(other, Self.operate)
+            try await Self.expectRefusals(other)
             let left = try await CacheAccess.with(other) { try await $0.items(CacheItemQuery()) }
             #expect(left.items.map(\.path) == ["c.mkv"])
         }

@@ -39,7 +39,7 @@ import Testing
     @Test("each source has its bytes on the page, and its limit if it has one")
     func sources() async throws {
         let objects: [(source: String, path: String, size: Int64)] = [("media", "a", 65_000), ("other", "b", 65_000)]
-        try await CacheUnderTest.with(objects, { $0.sourceSizes = ["media": 1 << 20] }) { cache in
+        try await CacheUnderTest.with(objects, sourceSizes: ["media": 1 << 20]) { cache in
             let registry = PrometheusRegistry()
             CacheMetrics.register(cache.store, sources: ["media", "other"], in: registry)
             let page = registry.page()

@@ -39,7 +39,7 @@ import Testing
 
     @Test("the totals say what each source has, and may have")
     func sources() async throws {
-        try await CacheUnderTest.with(Self.objects, { $0.sourceSizes = ["media": 1 << 20, "spare": 2 << 20] }) {
+        try await CacheUnderTest.with(Self.objects, sourceSizes: ["media": 1 << 20, "spare": 2 << 20]) {
             cache in
             try await cache.serve { admin in
                 let report = try Self.decode(CacheReport.self, try await admin.request("GET", "/admin/v1/cache"))

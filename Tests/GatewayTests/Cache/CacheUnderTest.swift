@@ -20,7 +20,8 @@ struct CacheUnderTest: Sendable {
     /// Runs `body` with a cache that holds `objects`: source, path, size.
     static func with(
         _ objects: [(source: String, path: String, size: Int64)] = [],
-        _ change: @Sendable (inout ChunkStoreSettings) -> Void = { _ in },
+        pinBytes: Int64? = nil,
+        sourceSizes: [String: Int64] = [:],
         _ body: @Sendable (CacheUnderTest) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
@@ -28,7 +29,8 @@ struct CacheUnderTest: Sendable {
             pool.start()
             do {
                 var settings = settings(directory)
-                change(&settings)
+                if let pinBytes { settings.pinBytes = pinBytes }
+                settings.sourceSizes = sourceSizes
                 let store = try ChunkStore(settings, pool: pool, logger: .silent)
                 let cache = CacheUnderTest(directory: directory, store: store)
                 do {
@@ -92,7 +94,7 @@ struct CacheUnderTest: Sendable {
     ) async throws {
         let registry = PrometheusRegistry()
         let forgotten = forgotten
-        let routes = CacheRoutes(store) { scope in forgotten.update { $0.append(scope) } }
+        let routes = CacheRoutes(store, sources: ["media", "other"]) { scope in forgotten.update { $0.append(scope) } }
         let dispatcher = AdminDispatcher(
             access: AdminAccess(token: token.map { Array($0.utf8) }, hosts: ["gateway.test", "localhost"]),
             metrics: registry,

@@ -1,0 +1,18 @@
+/// What operators want to stay in the cache, whatever the eviction policy says. A purge, a new revision, the largest age and
+/// damage take it away all the same.
+extension ChunkStore {
+    /// In the order they were made.
+    package var pins: [Pin] { directory.pins }
+
+    /// Keeps what `pin` names from being evicted, now and when more of it comes, as far as ``ChunkStoreSettings/pinBytes``
+    /// goes; what is beyond that may be evicted like anything else. It is kept over a restart when this returns.
+    ///
+    /// - Returns: `false` if it was pinned already.
+    /// - Throws: ``PinError``: `overBudget` if what is there of it does not fit; then nothing has changed.
+    package func pin(_ pin: Pin) async throws -> Bool { try await writer.pin(pin) }
+
+    /// The end of ``pin(_:)``. What other pins name stays pinned.
+    ///
+    /// - Throws: ``PinError``.
+    package func unpin(_ pin: Pin) async throws { try await writer.unpin(pin) }
+}

@@ -1,0 +1,117 @@
+import Logging
+import NIOPosix
+import Synchronization
+
+/// What is not to be evicted.
+extension StoreWriter {
+    func pin(_ pin: Pin) async throws -> Bool { try await thread.runIfActive { try self.pinNow(pin) } }
+
+    func unpin(_ pin: Pin) async throws { try await thread.runIfActive { try self.unpinNow(pin) } }
+
+    /// Takes in the pins of the last process. Comes before the objects do.
+    func loadPins(_ place: CacheDirectory) {
+        do {
+            let (pins, setAside) = try PinRecords(place).load()
+            if let setAside { logger.error("pins were damaged and are gone", metadata: ["reason": "\(setAside)"]) }
+            directory.set(pins: pins)
+            access.withLock { $0.pinFailure = nil }
+        } catch {
+            logger.error("nothing is pinned: the pins cannot be read", metadata: ["reason": "\(error)"])
+            access.withLock { $0.pinFailure = "the pins cannot be read: \(error)" }
+        }
+    }
+
+    private func pinNow(_ pin: Pin) throws -> Bool {
+        let (database, records) = try pinning()
+        let pins = directory.pins
+        guard !pins.contains(pin) else { return false }
+        guard pins.count < settings.pinCount else { throw PinError.tooMany(limit: settings.pinCount) }
+        let new = directory.all.filter { !$0.isPinned && pin.contains($0.record) }
+        let (bytes, held) = (new.reduce(0) { $0 + $1.storedBytes }, state.withLock { $0.eviction.heldBytes })
+        guard settings.pinBytes > 0, held + bytes <= settings.pinBytes else {
+            throw PinError.overBudget(bytes: bytes, pinned: held, limit: settings.pinBytes)
+        }
+        try save(pins + [pin], in: records)
+        holdPinned(database)
+        return true
+    }
+
+    private func unpinNow(_ pin: Pin) throws {
+        let (database, records) = try pinning()
+        let pins = directory.pins
+        guard pins.contains(pin) else { throw PinError.notPinned(coveredBy: pins.first { $0.covers(pin) }) }
+        try save(pins.filter { $0 != pin }, in: records)
+        state.withLock { state in
+            for id in state.eviction.heldChunks {
+                guard let object = state.objects[id.object], !object.isPinned else { continue }
+                state.eviction.release(id, of: object.record.source)
+            }
+        }
+        // What was beyond the limit may fit now.
+        holdPinned(database)
+    }
+
+    private func pinning() throws(PinError) -> (Database, PinRecords) {
+        let access = access.withLock { $0 }
+        if let failure = access.pinFailure { throw .unavailable(failure) }
+        guard let database = access.open, let place = access.place else {
+            throw .unavailable(access.failure ?? "there is no cache")
+        }
+        return (database, PinRecords(place))
+    }
+
+    private func save(_ pins: [Pin], in records: PinRecords) throws(PinError) {
+        do {
+            try records.save(pins)
+        } catch {
+            throw .unavailable("the pins cannot be written: \(error)")
+        }
+        directory.set(pins: pins)
+    }
+
+    /// Goes on with what there was no room for when it was to be held, once there is.
+    func holdWhatFits(_ database: Database) {
+        let isDue = state.withLock { state in
+            state.isShortOfPins
+                && state.eviction.heldBytes + Self.storedBytes(settings.chunkSize) <= settings.pinBytes
+        }
+        if isDue { holdPinned(database) }
+    }
+
+    /// Keeps the chunks of pinned objects from being evicted, as far as there is room.
+    private func holdPinned(_ database: Database) {
+        state.withLock { $0.isShortOfPins = false }
+        defer { countHeld(state.withLock { $0.eviction.heldBytes }) }
+        let pinned = directory.all.filter { $0.isPinned && $0.storedChunks > 0 }.sorted { $0.number < $1.number }
+        for object in pinned {
+            do {
+                let chunks = try storedChunks(of: object, in: database)
+                state.withLock { state in
+                    for (id, bytes) in chunks where !state.eviction.hold(id, bytes: bytes) {
+                        state.isShortOfPins = true
+                    }
+                }
+            } catch {
+                noteFailure(error, of: database.environment)
+                return
+            }
+        }
+    }
+
+    private func storedChunks(of object: CachedObject, in database: Database) throws -> [(ChunkID, bytes: Int64)] {
+        var chunks: [(ChunkID, bytes: Int64)] = []
+        try database.environment.read { transaction in
+            try transaction.walk(database.chunks, from: ChunkID(object: object.number, index: 0)) { key, value in
+                guard let id = ChunkID(key: key), id.object == object.number else { return .stop }
+                chunks.append((id, Self.pageBytes(value.byteCount)))
+                return .next
+            }
+        }
+        return chunks
+    }
+
+    /// Tells others what is held.
+    func countHeld(_ bytes: Int64) {
+        counters.pinnedBytes.add(Int(bytes) - counters.pinnedBytes.value)
+    }
+}
