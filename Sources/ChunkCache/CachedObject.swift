@@ -11,6 +11,7 @@ package final class CachedObject: Sendable {
     private let stored = Atomic(0)
     private let storedSize = Atomic<Int64>(0)
     private let pinned: Atomic<Bool>
+    private let sent = Atomic(0)
     /// How many are sending it; far below 0 once its chunks are being deleted.
     private let readers = Atomic(0)
     private static let erased = Int.min / 2
@@ -82,6 +83,12 @@ package final class CachedObject: Sendable {
         stored.wrappingAdd(change, ordering: .relaxed)
         storedSize.wrappingAdd(bytes, ordering: .relaxed)
     }
+
+    /// How many of its chunks were sent from the cache since it was opened. Roughly how often the object was: an answer with
+    /// several counts several times, one that ends within a chunk once.
+    package var hits: Int { sent.load(ordering: .relaxed) }
+
+    func countHit() { sent.wrappingAdd(1, ordering: .relaxed) }
 
     /// Whether a pin names it, so that it is not to be evicted as long as there is room for what is pinned.
     package var isPinned: Bool { pinned.load(ordering: .relaxed) }

@@ -184,12 +184,15 @@ package final class ChunkStore: Sendable {
         if case .stored = table.state(of: id) { true } else { false }
     }
 
-    /// Notes that the chunk is about to be sent from the cache.
+    /// Notes that the chunk, which is one of `object`, is about to be sent from the cache.
     ///
     /// - Returns: whether it is ready.
-    package func use(_ id: ChunkID) -> Bool {
+    package func use(_ id: ChunkID, of object: CachedObject) -> Bool {
         let isReady = table.isReady(id, isUse: true)
-        if isReady { counters.hits.add(1) }
+        if isReady {
+            counters.hits.add(1)
+            object.countHit()
+        }
         return isReady
     }
 

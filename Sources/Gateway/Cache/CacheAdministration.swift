@@ -32,9 +32,17 @@ package struct CacheAdministration: CacheOperations {
 
     /// - Returns: `nil` if no object has that number.
     package func item(_ number: UInt64) -> CacheItemDetail? {
-        guard let object = cache.objects.first(where: { $0.number == number }) else { return nil }
-        let runs = cache.runs(of: object).map { CacheItemDetail.Run(first: $0.lowerBound, count: UInt64($0.count)) }
-        return CacheItemDetail(item: CacheItem(object), chunkSize: object.chunkSize, stored: runs)
+        cache.objects.first { $0.number == number }.map(detail)
+    }
+
+    /// Everything there is of one path, in the order it came.
+    package func items(of source: String, at path: [UInt8]) -> CacheItemDetailList {
+        let objects = cache.objects.filter { $0.record.source == source && $0.record.path == path }
+        return CacheItemDetailList(items: objects.sorted { $0.number < $1.number }.map(detail))
+    }
+
+    private func detail(of object: CachedObject) -> CacheItemDetail {
+        CacheItemDetail(CacheItem(object), chunkSize: object.chunkSize, stored: cache.runs(of: object))
     }
 
     package func purge(_ scope: PurgeScope, isSoft: Bool) -> PurgeReport {
@@ -107,7 +115,9 @@ extension CacheItemQuery.Order {
         switch self {
         case .bytes where left.bytes != right.bytes: left.bytes > right.bytes
         case .chunks where left.chunks != right.chunks: left.chunks > right.chunks
-        case .bytes, .chunks, .name:
+        case .hits where left.hits != right.hits: left.hits > right.hits
+        case .age where left.created != right.created: left.created < right.created
+        case .bytes, .chunks, .hits, .age, .name:
             (left.source, left.urlPath, left.number) < (right.source, right.urlPath, right.number)
         }
     }
@@ -182,6 +192,8 @@ extension CacheItem {
             created: Double(record.created) / 1e9,
             chunks: chunks,
             chunkCount: object.chunkCount,
+            hits: object.hits,
+            isPinned: object.isPinned,
             bytes: overflow ? record.size : min(bytes, record.size)
         )
     }

@@ -7,6 +7,10 @@ package struct CacheItemQuery: Sendable, Hashable {
         case name
         /// The one with the most chunks first.
         case chunks
+        /// The one of which the most chunks were sent first.
+        case hits
+        /// The oldest first.
+        case age
     }
 
     package static let limits = 1...10_000
@@ -30,7 +34,7 @@ package struct CacheItemQuery: Sendable, Hashable {
 }
 
 extension CacheItemQuery {
-    /// Reads `source=…&prefix=…&sort=bytes|name|chunks&limit=…`, all of which may be left out.
+    /// Reads `source=…&prefix=…&sort=bytes|name|chunks|hits|age&limit=…`, all of which may be left out.
     ///
     /// - Throws: ``RequestProblem`` for anything else.
     init(_ query: QueryParameters) throws(RequestProblem) {
@@ -39,7 +43,7 @@ extension CacheItemQuery {
         if let limit = try query.number("limit", in: Self.limits) { self.limit = limit }
         if let name = try query.text("sort") {
             guard let order = Order(rawValue: name) else {
-                throw RequestProblem(400, .badRequest, "sort is one of bytes, name and chunks")
+                throw RequestProblem(400, .badRequest, "sort is one of bytes, name, chunks, hits and age")
             }
             self.order = order
         }

@@ -78,6 +78,10 @@ package struct CacheItem: Sendable, Hashable, Codable {
     package var chunks: Int
     /// How many there are in the whole object.
     package var chunkCount: Int64
+    /// Chunks that were sent from the cache since it was opened, which is about how much the object was asked for.
+    package var hits: Int
+    /// Whether a pin keeps it from eviction, as far as there is room for that.
+    package var isPinned: Bool
     /// At most: of the last chunk, which is shorter, it is not known whether it is there.
     package var bytes: Int64
 }
@@ -101,6 +105,26 @@ package struct CacheItemDetail: Sendable, Hashable, Codable {
     package var chunkSize: Int64
     /// In order.
     package var stored: [Run]
+    /// The same as a map: lengths of runs of chunks, absent ones first.
+    package var runs: [UInt64]
+
+    init(_ item: CacheItem, chunkSize: Int64, stored: [Range<UInt64>]) {
+        self.item = item
+        self.chunkSize = chunkSize
+        self.stored = stored.map { Run(first: $0.lowerBound, count: UInt64($0.count)) }
+        var (runs, end) = ([UInt64](), UInt64(0))
+        for run in stored {
+            runs += [run.lowerBound - end, UInt64(run.count)]
+            end = run.upperBound
+        }
+        let count = UInt64(clamping: item.chunkCount)
+        self.runs = runs + (end < count ? [count - end] : [])
+    }
+}
+
+/// What `GET /admin/v1/cache/items/{source}/{path}` says: every representation of the object.
+package struct CacheItemDetailList: Sendable, Hashable, Codable {
+    package var items: [CacheItemDetail]
 }
 
 package struct PurgeReport: Sendable, Hashable, Codable {

@@ -63,6 +63,17 @@ package struct CacheRoutes: Sendable {
             else { throw RequestProblem(404, .notFound, "the cache has no object of that number") }
             return .json(item)
         }
+        router.get("/admin/v1/cache/items/:source/**") { _, context -> Response in
+            try QueryParameters(context.request.query).allowOnly([])
+            let rest = context.request.path.dropFirst("/admin/v1/cache/items/".count)
+            let source = String(rest.prefix { $0 != "/" })
+            let path = PercentEncoding.decodedLeniently(rest.dropFirst(source.count + 1).utf8)
+            let found = await offLoop { cache.items(of: source, at: path) }
+            guard !found.items.isEmpty else {
+                throw RequestProblem(404, .notFound, "the cache has nothing of that path of that source")
+            }
+            return .json(found)
+        }
     }
 
     private func addChanging(to router: Router<GatewayRequestContext>) {

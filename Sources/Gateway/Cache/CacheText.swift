@@ -1,3 +1,5 @@
+import SourcePlugins
+
 /// What the command line prints about the cache, for people.
 package enum CacheText {
     package static func text(_ report: CacheReport) -> String {
@@ -51,10 +53,12 @@ package enum CacheText {
         return table.text
     }
 
-    package static func text(_ list: CacheItemList) -> String {
+    /// - Parameter now: Unix time in seconds, if it is not that of the clock.
+    package static func text(_ list: CacheItemList, now: Double? = nil) -> String {
         guard list.total > 0 else { return "nothing of that is in the cache\n" }
-        var table = TextTable(alignment: [.right, .right, .right, .right, .left])
-        table.add("CACHED", "SIZE", "PART", "CHUNKS", "OBJECT")
+        let now = now ?? Double(Timestamp.now().seconds)
+        var table = TextTable(alignment: [.right, .right, .right, .right, .right, .right, .left])
+        table.add("CACHED", "SIZE", "PART", "CHUNKS", "HITS", "AGE", "OBJECT")
         for item in list.items {
             let share = item.size > 0 ? 100 * Double(item.bytes) / Double(item.size) : 100
             table.add(
@@ -62,7 +66,10 @@ package enum CacheText {
                 humanSize(item.size),
                 "\(Int(share)) %",
                 "\(item.chunks)",
+                "\(item.hits)",
+                age(now - item.created),
                 singleLine("\(item.source)/\(item.path)" + (item.variant.map { " (\($0))" } ?? ""))
+                    + (item.isPinned ? " [pinned]" : "")
             )
         }
         let more = list.total - list.items.count
@@ -132,6 +139,14 @@ package enum CacheText {
         let seconds = Int(min(max(seconds, 0), 1e9).rounded(.up))
         let (hours, minutes) = (seconds / 3600, seconds / 60 % 60)
         return (hours > 0 ? "\(hours):\(twoDigits(minutes))" : "\(minutes)") + ":\(twoDigits(seconds % 60))"
+    }
+
+    /// In the largest unit of which it has two.
+    private static func age(_ seconds: Double) -> String {
+        let seconds = Int(min(max(seconds, 0), 1e12))
+        let units = [("d", 86_400), ("h", 3600), ("min", 60)]
+        guard let (name, length) = units.first(where: { seconds >= 2 * $0.1 }) else { return "\(seconds) s" }
+        return "\(seconds / length) \(name)"
     }
 
     private static func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }

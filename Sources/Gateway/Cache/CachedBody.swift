@@ -50,7 +50,7 @@ final class CachedBody: DirectBody {
     private func begin(at position: Int64) -> Bool {
         let id = object.chunk(at: position)
         if used.withLock({ $0 == id.index }) { return true }
-        guard cache.use(id) else { return false }
+        guard cache.use(id, of: object) else { return false }
         used.withLock { $0 = id.index }
         prefetch(behind: id)
         return true
@@ -63,7 +63,7 @@ final class CachedBody: DirectBody {
             return used.map { $0 + 1 } ?? index
         }
         guard first <= index else { return }
-        for index in first...index { _ = cache.use(ChunkID(object: object.number, index: index)) }
+        for index in first...index { _ = cache.use(ChunkID(object: object.number, index: index), of: object) }
         prefetch(behind: ChunkID(object: object.number, index: index))
     }
 

@@ -80,6 +80,24 @@ import Testing
         }
     }
 
+    @Test("what was sent most comes first, or what is oldest")
+    func order() async throws {
+        try await CacheUnderTest.with(Self.objects) { cache in
+            let two = try #require(cache.store.objects.first { $0.record.path == Array("films/two.mkv".utf8) })
+            for _ in 0..<3 { #expect(cache.store.use(two.chunk(at: 0), of: two)) }
+            try await cache.put("media", "aged.mkv", size: 10, created: 1_500_000_000_000_000_000)
+            try await cache.serve { admin in
+                for (order, path, hits) in [("hits", "films/two.mkv", 3), ("age", "aged.mkv", 0)] {
+                    let answer = try await admin.request("GET", "/admin/v1/cache/items?sort=\(order)&limit=1")
+                    let list = try Self.decode(CacheItemList.self, answer)
+                    #expect(list.items.map(\.path) == [path])
+                    #expect(list.items.map(\.hits) == [hits])
+                }
+                #expect(try await admin.request("GET", "/admin/v1/cache/items?sort=size").status == 400)
+            }
+        }
+    }
+
     @Test("an item has the runs of chunks that are there, and what it lacks is not in them")
     func item() async throws {
         try await CacheUnderTest.with { cache in
@@ -98,6 +116,16 @@ import Testing
                 #expect(detail.stored.reduce(0) { $0 + $1.count } == UInt64(detail.item.chunks))
                 #expect(detail.item.urlPath == "a%20b.mkv")
                 #expect(detail.item.chunkCount == 10)
+                #expect(detail.runs.first == 0, "absent ones come first, and there are none there")
+                #expect(detail.runs.reduce(0, +) == 10)
+                #expect(
+                    stride(from: 1, to: detail.runs.count, by: 2).map { detail.runs[$0] } == detail.stored.map(\.count)
+                )
+                let named = try await admin.request("GET", "/admin/v1/cache/items/media/a%20b.mkv")
+                #expect(try Self.decode(CacheItemDetailList.self, named).items == [detail])
+                for other in ["media/a", "other/a%20b.mkv", "media/", "media/a%20b.mkv/"] {
+                    #expect(try await admin.request("GET", "/admin/v1/cache/items/\(other)").status == 404)
+                }
                 for other in ["\(number + 1)", "-1", "x", "99999999999999999999"] {
                     #expect(try await admin.request("GET", "/admin/v1/cache/items/\(other)").status == 404)
                 }

@@ -8,10 +8,20 @@ import Testing
         return try JSONDecoder().decode(CacheItemList.self, from: Data(json.utf8))
     }
 
-    private static func item(_ path: String, size: Int64, bytes: Int64, chunks: Int, variant: String? = nil) -> String {
+    private static func item(
+        _ path: String,
+        size: Int64,
+        bytes: Int64,
+        chunks: Int,
+        hits: Int = 0,
+        isPinned: Bool = false,
+        created: Int = 1,
+        variant: String? = nil
+    ) -> String {
         #"""
         {"number": 1, "source": "media", "path": "\#(path)", "urlPath": "x", "size": \#(size), "revision": "r",
-        "isImmutable": false, "created": 1, "chunks": \#(chunks), "chunkCount": 9, "bytes": \#(bytes)
+        "isImmutable": false, "created": \#(created), "chunks": \#(chunks), "chunkCount": 9, "bytes": \#(bytes),
+        "hits": \#(hits), "isPinned": \#(isPinned)
         \#(variant.map { #", "variant": "\#($0)""# } ?? "")}
         """#
     }
@@ -19,14 +29,14 @@ import Testing
     @Test("a list has its numbers in columns, and says that there is more")
     func list() throws {
         let items = [
-            Self.item("films/one.mkv", size: 3 << 30, bytes: 1 << 30, chunks: 1024),
-            Self.item("a\u{202E}b\\n", size: 10, bytes: 10, chunks: 1, variant: "sd"),
+            Self.item("films/one.mkv", size: 3 << 30, bytes: 1 << 30, chunks: 1024, hits: 20, isPinned: true),
+            Self.item("a\u{202E}b\\n", size: 10, bytes: 10, chunks: 1, created: 1_000_000, variant: "sd"),
         ]
         #expect(
-            CacheText.text(try Self.list(items, total: 5)) == """
-                 CACHED     SIZE   PART  CHUNKS  OBJECT
-                1.0 GiB  3.0 GiB   33 %    1024  media/films/one.mkv
-                   10 B     10 B  100 %       1  media/a\u{FFFD}b\u{FFFD} (sd)
+            CacheText.text(try Self.list(items, total: 5), now: 1_000_119) == """
+                 CACHED     SIZE   PART  CHUNKS  HITS    AGE  OBJECT
+                1.0 GiB  3.0 GiB   33 %    1024    20   11 d  media/films/one.mkv [pinned]
+                   10 B     10 B  100 %       1     0  119 s  media/a\u{FFFD}b\u{FFFD} (sd)
                 and 3 more; see --limit
 
                 """

@@ -54,7 +54,13 @@ struct CacheUnderTest: Sendable {
     }
 
     /// Has an object, or a range of it, read through the cache.
-    func put(_ source: String, _ path: String, size: Int64, range: Range<Int64>? = nil) async throws {
+    func put(
+        _ source: String,
+        _ path: String,
+        size: Int64,
+        range: Range<Int64>? = nil,
+        created: Int64 = 1_764_000_000_000_000_000
+    ) async throws {
         let record = ObjectRecord(
             number: 0,
             source: source,
@@ -62,7 +68,7 @@ struct CacheUnderTest: Sendable {
             size: size,
             revision: "1",
             isImmutable: false,
-            created: 1_764_000_000_000_000_000
+            created: created
         )
         let range = range ?? 0..<size
         let reader = ChunkReader(
