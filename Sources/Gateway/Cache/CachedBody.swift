@@ -22,6 +22,8 @@ final class CachedBody: DirectBody {
 
     deinit { object.endReading() }
 
+    let bytesPerTurn: Int64 = 1 << 20
+
     func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult {
         guard begin(at: range.lowerBound) else { return .unavailable }
         let result = cache.withBytes(of: object, at: range) { parts in Self.send(head, parts, to: socket) }

@@ -7,8 +7,6 @@ import SourcePlugins
 final class FileBody: DirectBody {
     /// The kernel is asked for so much of a file at a time whether it has it in memory.
     private static let window: Int64 = 1 << 20
-    /// What may be sent in one call.
-    private static let longest: Int64 = 4 << 20
     /// What the kernel said of whole windows, to all requests: it has one page cache.
     private static let residents = ResidencyMemory()
 
@@ -19,6 +17,9 @@ final class FileBody: DirectBody {
         guard let file = object as? any FileBackedObject, file.maySendFile else { return nil }
         self.object = file
     }
+
+    /// The kernel moves pages of the file, and copies none.
+    let bytesPerTurn: Int64 = 4 << 20
 
     /// Whether the first bytes of `range` are to be had without waiting.
     func isAtHand(_ range: Range<Int64>) -> Bool { !part(of: range).isEmpty }
@@ -52,7 +53,7 @@ final class FileBody: DirectBody {
     /// As much of the start of `range` as can be sent at once without waiting for the disk, found window by window.
     private func part(of range: Range<Int64>) -> Range<Int64> {
         let size = object.info.size ?? 0
-        let limit = min(range.upperBound, size, range.lowerBound + min(Int64(range.count), Self.longest))
+        let limit = min(range.upperBound, size, range.lowerBound + min(Int64(range.count), bytesPerTurn))
         var end = range.lowerBound
         while end < limit {
             let number = end / Self.window

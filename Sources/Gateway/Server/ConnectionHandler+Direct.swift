@@ -29,7 +29,7 @@ extension ConnectionHandler {
     }
 
     func continueDirect(transferID: UInt64) {
-        var turn = 0
+        var turn: Int64 = 0
         while case .answering(let transfer) = state, transfer.id == transferID, var direct = transfer.direct,
             let context
         {
@@ -37,7 +37,7 @@ extension ConnectionHandler {
                 waitForRoom(transferID: transferID, context)
                 return
             }
-            guard turn < DirectSending.bytesPerTurn else {
+            guard turn < direct.body.bytesPerTurn else {
                 waitForTurn(transferID: transferID, context)
                 return
             }
@@ -46,15 +46,15 @@ extension ConnectionHandler {
                 return
             }
             transfer.encodeHead(services, at: context.eventLoop.now)
-            let end = min(direct.rest.upperBound, direct.rest.lowerBound + Int64(DirectSending.bytesPerTurn - turn))
+            let end = min(direct.rest.upperBound, direct.rest.lowerBound + direct.body.bytesPerTurn - turn)
             let head = transfer.headBytes ?? ByteBuffer()
             let result = sendToSocket(direct.body, direct.rest.lowerBound..<end, after: head)
             switch result {
             case .sent(let count):
-                turn += count
+                turn += Int64(count)
                 note(count, in: transfer, &direct, at: context.eventLoop.now)
             case .full(let count):
-                turn += count
+                turn += Int64(count)
                 note(count, in: transfer, &direct, at: context.eventLoop.now)
                 guard primeSocket(transferID: transferID, context) else { return }
             case .unavailable:
@@ -126,9 +126,7 @@ extension ConnectionHandler {
     }
 
     private func waitForTurn(transferID: UInt64, _ context: ChannelHandlerContext) {
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        // A time from now: what is put on the loop at once is run before it looks at any socket.
-        context.eventLoop.scheduleTask(in: .microseconds(50)) { bound.value.continueDirect(transferID: transferID) }
+        TurnQueue.of(context.eventLoop).wait { [self] in continueDirect(transferID: transferID) }
     }
 
     private func endDirect(_ transfer: Transfer) {

@@ -10,6 +10,9 @@ package protocol DirectBody: Sendable {
     ///   the body to follow it.
     func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult
 
+    /// What a connection may send before others get their turn, which should take a fraction of a millisecond.
+    var bytesPerTurn: Int64 { get }
+
     /// A copy of the bytes in `range`, with which the connection waits for room in a full socket.
     ///
     /// - Returns: `nil` if they cannot be had at once.
@@ -29,8 +32,6 @@ package enum DirectSendResult: Sendable, Equatable {
 
 /// A stretch of a body on its way out by ``DirectBody``.
 struct DirectSending {
-    /// What a connection may send before others get their turn.
-    static let bytesPerTurn = 4 << 20
     /// What is copied to wait for room in the socket: its size does not matter, since it is a small part of what the
     /// socket then takes.
     static let primerBytes: Int64 = 8 << 10

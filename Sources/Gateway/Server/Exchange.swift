@@ -112,11 +112,9 @@ package struct Exchange: Sendable {
     }
 
     /// Lets the event loop look after its other connections.
-    ///
-    /// A time from now rather than a yield: what is put on the loop again is run before it looks at any socket.
     package func endTurn() async throws {
         let promise = loop.makePromise(of: Void.self)
-        loop.scheduleTask(in: .microseconds(50)) { promise.succeed() }
+        try await onLoop { [loop] _ in TurnQueue.of(loop).wait { promise.succeed() } }
         try await promise.futureResult.get()
     }
 

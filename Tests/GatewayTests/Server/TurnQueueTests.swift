@@ -1,0 +1,69 @@
+import Gateway
+import NIOCore
+import NIOPosix
+import Synchronization
+import Testing
+
+@Suite("Turns on an event loop", .timeLimit(.minutes(1)))
+struct TurnQueueTests {
+    private final class Flag: Sendable {
+        let isSet = Atomic(false)
+    }
+
+    private final class Echo: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            context.writeAndFlush(data, promise: nil)
+        }
+    }
+
+    /// Works for a while, and asks for another turn until `end` is set.
+    private static func work(on loop: any EventLoop, until end: Flag) {
+        let enough = NIODeadline.now() + .microseconds(200)
+        while NIODeadline.now() < enough {}
+        if !end.isSet.load(ordering: .relaxed) { TurnQueue.of(loop).wait { work(on: loop, until: end) } }
+    }
+
+    @Test("sockets are looked at though somebody always waits for a turn")
+    func sockets() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let server = try await ServerBootstrap(group: group)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Echo()) }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let end = Flag()
+        for _ in 0..<4 { loop.execute { Self.work(on: loop, until: end) } }
+        let client = try await RawClient(port: try #require(server.localAddress?.port))
+        try await client.send("ping")
+        try await client.untilReceived(4)
+        end.isSet.store(true, ordering: .relaxed)
+        try await client.close()
+        try await server.close()
+        try await group.shutdownGracefully()
+    }
+
+    @Test("turns come in the order in which they were asked for")
+    func order() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let promise = loop.makePromise(of: [Int].self)
+        loop.execute {
+            var order: [Int] = []
+            for number in 0..<3 {
+                TurnQueue.of(loop).wait {
+                    order.append(number)
+                    TurnQueue.of(loop).wait {
+                        order.append(number + 10)
+                        if number == 2 { promise.succeed(order) }
+                    }
+                }
+            }
+        }
+        #expect(try await promise.futureResult.get() == [0, 1, 2, 10, 11, 12])
+        try await group.shutdownGracefully()
+    }
+}
