@@ -1,6 +1,7 @@
 # What each target does is said by `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint format acceptance bench bench-cache bench-origin bench-torrent demo-torrent
+.PHONY: help setup build run test check lint format acceptance
+.PHONY: bench bench-cache bench-origin bench-policies bench-torrent demo-torrent
 
 # One configuration for running and testing, so that one build serves both: the tests need no testable imports, which
 # would compile everything a second time.
@@ -57,3 +58,6 @@ bench-origin: build ## The http source beside nginx slice on the same origin
 bench-torrent: build ## Torrents beside bare libtorrent on the same swarms, and the metadata phase of the load report
 	python3 Benchmarks/torrent.py
 	python3 Benchmarks/load_report.py
+
+bench-policies: ## Hit ratios of the cache's policies beside libCacheSim's, on synthetic video
+	python3 Benchmarks/policies.py

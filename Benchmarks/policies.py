@@ -26,14 +26,14 @@ from traces import Request
 import report
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What the simulator is compiled from, beside its own files.
-SOURCES = ["Sources/ChunkCache/Policy", "Sources/ChunkCache/Records/ChunkID.swift", "Sources/ChunkCache/LMDB/LMDBKey.swift"]
+#: What the simulator is compiled from, of Sources/ChunkCache and beside its own files.
+SOURCES = ["Policy", "Records/ChunkID.swift", "LMDB/LMDBKey.swift"]
 LIBCACHESIM = "0.3.5"
 PEERS = {"lru": "LRU", "s3-fifo": "S3FIFO", "arc": "ARC", "w-tinylfu": "WTinyLFU"}
 #: Cache sizes, as shares of the chunks that a trace asks for.
 SHARES = [0.01, 0.04, 0.16]
-#: How much better the policy for viewers is than the best of libCacheSim's, on average over the traces of video, and how
-#: much worse on any other.
+#: By how many points the policy for viewers is better than the best of libCacheSim's, on average over video, and how much
+#: worse it may be on any other trace.
 GAIN, LOSS = 1.0, 0.5
 #: How far a policy may be from libCacheSim's, in points of hit ratio.
 LIMITS = {"lru": 0.1, "s3-fifo": 1.0}
@@ -62,7 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - set(traces.TRACES):
         parser.error(f"there is no trace {', '.join(sorted(unknown))}")
-    count = options.requests or (150_000 if options.quick else 2_000_000)
+    count = options.requests or (150_000 if options.quick else 500_000)
     require_libcachesim()
     with tempfile.TemporaryDirectory() as folder:
         simulator = build(Path(folder))
@@ -72,6 +72,7 @@ def main() -> None:
 
 
 def require_libcachesim() -> None:
+    """Another version may have other policies."""
     try:
         found = importlib.metadata.version("libcachesim")
     except importlib.metadata.PackageNotFoundError:
@@ -79,17 +80,23 @@ def require_libcachesim() -> None:
     if found != LIBCACHESIM:
         sys.exit(
             f"libcachesim {LIBCACHESIM} is needed, found {found or 'none'}:\n"
-            f"  python3 -m venv /tmp/policies && /tmp/policies/bin/pip install libcachesim=={LIBCACHESIM}\n"
-            f"  /tmp/policies/bin/python Benchmarks/policies.py"
+            f"  python3 -m venv /tmp/policies && . /tmp/policies/bin/activate\n"
+            f"  pip install libcachesim=={LIBCACHESIM}\n"
+            f"then run this again in the same shell"
         )
 
 
 def build(folder: Path) -> Path:
     """Compiles the simulator from the gateway's own policies."""
     program = folder / "simulator"
-    files = [file for source in SOURCES for file in swift_files(ROOT / source)]
-    command = ["swiftc", "-O", "-wmo", "-swift-version", "6", "-parse-as-library", "-package-name", "media_gateway"]
-    subprocess.run([*command, *files, *swift_files(ROOT / "Benchmarks/simulator"), "-o", program], check=True)
+    files = [file for source in SOURCES for file in swift_files(ROOT / "Sources/ChunkCache" / source)]
+    files += swift_files(ROOT / "Benchmarks/simulator")
+    flags = ["-O", "-wmo", "-swift-version", "6", "-warnings-as-errors", "-parse-as-library"]
+    command = ["swiftc", *flags, "-package-name", "media_gateway", *files, "-o", program]
+    try:
+        subprocess.run(command, check=True)
+    except FileNotFoundError:
+        sys.exit("swiftc is needed, the compiler that builds the gateway")
     return program
 
 
@@ -115,7 +122,8 @@ def simulate(
     """The hit ratios of our policies, by capacity."""
     trace = folder / "trace.txt"
     trace.write_text("".join(f"{time} {title} {chunk}\n" for time, title, chunk in requests))
-    output = subprocess.run([simulator, trace, *map(str, capacities)], check=True, capture_output=True, text=True).stdout
+    command = [simulator, trace, *map(str, capacities)]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     ratios: dict[int, dict[str, float]] = {}
     for line in output.splitlines()[1:]:
         policy, capacity, asked, hits = line.split("\t")
@@ -142,7 +150,7 @@ def simulate_peers(requests: list[Request], capacities: list[int], folder: Path)
 
 def print_table(cells: list[Cell]) -> None:
     own = list(cells[0].ours)
-    print("| trace | chunks | " + " | ".join([f"our {name}" for name in own] + list(PEERS)) + " |")
+    print("| trace | cache, chunks | " + " | ".join(own + [f"libCacheSim {name}" for name in PEERS]) + " |")
     print("|---|" + "---|" * (1 + len(own) + len(PEERS)))
     for cell in cells:
         figures = [cell.ours[name] for name in own] + [cell.theirs[name] for name in PEERS]

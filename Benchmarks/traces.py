@@ -1,7 +1,7 @@
 """Synthetic traces of chunk requests: the same for the same seed.
 
 A trace is a list of requests ``(time, object, chunk)``: seconds, the title's number, the chunk's place in it. A chunk
-stands for 1 MiB, which is about a second of video.
+stands for 1 MiB, a second to some seconds of video.
 """
 
 from __future__ import annotations
