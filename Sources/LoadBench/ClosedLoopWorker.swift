@@ -19,6 +19,8 @@ final class ClosedLoopWorker: LoadWorker {
         let at: Duration
         var lastByte: Duration
         var check: BodyCheck?
+        /// Whether the server leaves the connection open after its answer.
+        var keepsConnection = true
     }
 
     /// After a failure, so that a server that refuses is not asked without an end.
@@ -132,6 +134,7 @@ final class ClosedLoopWorker: LoadWorker {
             return fail(error)
         }
         asked.lastByte = now
+        asked.keepsConnection = head.isKeepAlive
         state = .asking(asked)
         context.recorder.record { $0.answered(firstByte: now - asked.at) }
     }
@@ -153,7 +156,9 @@ final class ClosedLoopWorker: LoadWorker {
         guard case .asking(let asked) = state else { return }
         let now = context.now
         context.recorder.record { $0.finished(after: now - asked.at) }
-        next()
+        if asked.keepsConnection || isStopping { return next() }
+        connection?.close()
+        connect()
     }
 
     private func fail(_ failure: LoadFailure) {

@@ -58,8 +58,8 @@ package final class ReferenceFile: Sendable {
 
 /// The checksums of an object's blocks as they were seen first.
 ///
-/// A block is compared when an answer holds all of it. It tells whether answers agree with each other, which servers and
-/// caches are asked for, not whether the first was right.
+/// A block is compared when an answer holds all of it. That tells whether answers agree with each other, not whether the
+/// first one was right.
 package final class BlockLedger: Sendable {
     package static let blockSize: Int64 = 16 << 10
 
@@ -106,9 +106,11 @@ package struct BodyCheck: Sendable {
 
     /// - Throws: ``LoadFailure`` if the bytes are others.
     package mutating func take(_ bytes: ByteBuffer) throws(LoadFailure) {
+        if case .file(let file) = reference, let size, size != file.size {
+            throw LoadFailure(.wrongBytes, "an object of \(size) bytes; the file has \(file.size)")
+        }
         let first = position
-        let agrees = matches(bytes)
-        guard agrees else {
+        guard matches(bytes) else {
             throw LoadFailure(
                 .wrongBytes,
                 "other bytes somewhere in \(first)-\(first + Int64(bytes.readableBytes) - 1)"
@@ -121,7 +123,7 @@ package struct BodyCheck: Sendable {
         switch reference {
         case .unknown: return true
         case .file(let file):
-            guard size == nil || size == file.size, file.holds(bytes, at: position) else { return false }
+            guard file.holds(bytes, at: position) else { return false }
             compared += Int64(bytes.readableBytes)
             return true
         case .first(let ledger): return agrees(bytes, ledger)

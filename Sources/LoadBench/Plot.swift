@@ -22,27 +22,24 @@ struct Plot {
             "<svg viewBox=\"0 0 \(Self.text(Self.size.width)) \(Self.text(Self.size.height))\" role=\"img\" "
                 + "aria-label=\"\(escaped(title))\">"
         ]
-        for step in 0...4 {
-            let value = top * Double(step) / 4
-            let y = Self.text(place(value, top: top))
-            let label = FigureText.decimal(value, places: top < 4 ? 2 : top < 40 ? 1 : 0)
-            parts.append(
-                "<path class=\"grid\" d=\"M\(Self.text(Self.margin.left)) \(y)H\(Self.text(right))\"/>"
-                    + "<text x=\"\(Self.text(Self.margin.left - 8))\" y=\"\(y)\" dy=\".32em\" class=\"end\">\(label)</text>"
-            )
-        }
-        for step in 0...5 {
-            let second = Double(seconds) * Double(step) / 5
-            let x = Self.text(place(second: second, of: seconds))
-            parts.append(
-                "<text x=\"\(x)\" y=\"\(Self.text(Self.size.height - 8))\" class=\"middle\">"
-                    + "\(FigureText.decimal(second, places: seconds < 10 ? 1 : 0)) s</text>"
-            )
+        parts += (0...4).map { row(top * Double($0) / 4, top: top) }
+        for second in stride(from: 0, through: seconds, by: Self.step(for: seconds)) {
+            let x = Self.text(place(second: Double(second), of: seconds))
+            let y = Self.text(Self.size.height - 8)
+            parts.append("<text x=\"\(x)\" y=\"\(y)\" class=\"middle\">\(second) s</text>")
         }
         for (index, line) in lines.enumerated() {
             parts.append("<path class=\"line c\(index % 6)\" d=\"\(path(line.values, seconds: seconds, top: top))\"/>")
         }
         return parts.joined(separator: "\n") + "\n</svg>"
+    }
+
+    /// A line of the grid, and what it stands for.
+    private func row(_ value: Double, top: Double) -> String {
+        let y = Self.text(place(value, top: top))
+        let label = FigureText.decimal(value, places: top < 4 ? 2 : top < 40 ? 1 : 0)
+        return "<path class=\"grid\" d=\"M\(Self.text(Self.margin.left)) \(y)H\(Self.text(right))\"/>"
+            + "<text x=\"\(Self.text(Self.margin.left - 8))\" y=\"\(y)\" dy=\".32em\" class=\"end\">\(label)</text>"
     }
 
     private var right: Double { Self.size.width - Self.margin.right }
@@ -84,6 +81,12 @@ struct Plot {
             scale *= 10
         }
         return value
+    }
+
+    /// Seconds between two marks, of which there are eight at most.
+    private static func step(for seconds: Int) -> Int {
+        let steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400]
+        return steps.first { seconds / $0 < 8 } ?? max(seconds / 8, 1)
     }
 
     private static func text(_ value: Double) -> String { FigureText.decimal(value, places: 1) }

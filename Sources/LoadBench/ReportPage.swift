@@ -14,7 +14,7 @@ extension LoadReport {
         <body>
         <h1>\(escaped("Load: \(mode)"))</h1>
         <p>\(escaped(summary))</p>
-        <p class="\(isFaultless ? "good" : "bad")">\(isFaultless ? "Every answer was right." : "Not every answer was right.")</p>
+        \(verdict)
         \(table)
         \(problemList)
         \(plots.map(Self.figure).joined(separator: "\n"))
@@ -22,6 +22,11 @@ extension LoadReport {
         </html>
 
         """
+    }
+
+    private var verdict: String {
+        isFaultless
+            ? "<p class=\"good\">Every answer was right.</p>" : "<p class=\"bad\">Not every answer was right.</p>"
     }
 
     private var table: String {

@@ -36,7 +36,8 @@ struct ReportTable {
             add("\(name) p95") { FigureText.milliseconds($0.players?[keyPath: path].p95Ms) }
         }
         add("stalled time", ratio: "stalled time") {
-            FigureText.seconds($0.players?.stalledSeconds ?? 0)
+            let (stalled, watched) = ($0.players?.stalledSeconds ?? 0, $0.players?.watchedSeconds ?? 0)
+            return "\(FigureText.seconds(stalled)) (\(FigureText.percent(stalled, of: stalled + watched)))"
         }
         add("watched time") { FigureText.seconds($0.players?.watchedSeconds ?? 0) }
         add("given up") { "\($0.players?.abandoned ?? 0)" }
@@ -110,8 +111,9 @@ extension LoadSession.Progress {
     /// One line.
     package var text: String {
         let second = run.second
+        let times = [run.elapsed, duration].map { FigureText.decimal($0.inSeconds, places: 0) }
         var parts = [
-            "\(FigureText.decimal(run.elapsed.inSeconds, places: 0))/\(FigureText.decimal(duration.inSeconds, places: 0)) s",
+            "\(times.joined(separator: "/")) s",
             "\(second.level) at a time", "\(second.requests) requests", "\(FigureText.size(Double(second.bytes)))/s",
         ]
         if let time = second.firstByte {

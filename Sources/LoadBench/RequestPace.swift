@@ -2,9 +2,9 @@ import Synchronization
 
 /// When requests are due, at a rate that does not depend on how fast answers come.
 ///
-/// A wait counts from the moment a request was due, not from the moment a connection was free for it. Otherwise a server
-/// that stands still for a second would be charged for the few requests that met the pause, and not for those that
-/// could not even be sent (coordinated omission).
+/// A wait counts from the moment a request was due, not from the moment a connection was free for it. Otherwise a
+/// server that stands still for a second would be charged for the few requests that met the pause, and not for those
+/// that could not even be sent (coordinated omission).
 package struct RequestPace: Sendable {
     private let interval: Duration
     private var next = Duration.zero

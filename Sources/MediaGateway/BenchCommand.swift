@@ -14,8 +14,8 @@ struct BenchCommand: AsyncParsableCommand {
 
             Works on any server that answers range requests; on those of other machines with --allow-remote.
 
-            Exits with 0 when every answer was right, 1 if one was not, if there was none, or if the load could not begin, \
-            64 for wrong usage, 130 if interrupted.
+            Exits with 0 when every answer was right, 1 if one was not, if there was none, or if the load could not \
+            begin, 64 for wrong usage, 130 if interrupted.
             """,
         subcommands: [Ping.self, Range.self, Players.self]
     )
@@ -24,8 +24,8 @@ struct BenchCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Asks for one address again and again, as fast as it answers or at a rate.",
             discussion: """
-                Expects 200 with a whole body. At a rate, times count from the moment when a request was due: a pause of \
-                the server is charged for all the requests that fell into it.
+                Expects 200 with a whole body. At a rate, times count from the moment when a request was due: a pause \
+                of the server is charged for all the requests that fell into it.
                 """
         )
 

@@ -32,7 +32,7 @@ struct ContentOptions: ParsableArguments {
     )
     var compare: String?
 
-    @Flag(help: "Compare nothing but lengths, statuses and ranges.")
+    @Flag(help: "Look at lengths, statuses and ranges, not at the bytes.")
     var noCompare = false
 
     func validate() throws {
@@ -147,8 +147,8 @@ struct LoadOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A second server that has its turn after the first, round for round. It is asked for the same paths, or with "
-                + "ping and range for the path that is given here.",
+            "A second server that has its turn after the first, round for round. It is asked for the same paths, or "
+                + "with ping and range for the path that is given here.",
             valueName: "url"
         )
     )

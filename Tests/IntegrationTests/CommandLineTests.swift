@@ -146,7 +146,7 @@ import Testing
     func help() async throws {
         #expect(try await Program.run(["--version"]).output == "0.1.0\n")
         let help = try await Program.run(["--help"])
-        for command in ["serve", "play", "check", "config"] { #expect(help.output.contains(command)) }
+        for command in ["serve", "play", "check", "config", "bench"] { #expect(help.output.contains(command)) }
     }
 }
 

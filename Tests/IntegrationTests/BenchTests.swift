@@ -1,0 +1,52 @@
+import Foundation
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct BenchTests {
+    @Test("bench refuses a server of another machine, and says how to have it all the same")
+    func remote() async throws {
+        for arguments in [["ping", "http://192.0.2.1/"], ["players", "--listing", "http://192.0.2.1/media/"]] {
+            let ended = try await Program.run(["bench"] + arguments)
+            #expect(ended.status == 64)
+            #expect(ended.errors.hasPrefix("media-gateway: 192.0.2.1:80 is not this machine; "))
+            #expect(ended.errors.hasSuffix("--allow-remote\n"))
+        }
+    }
+
+    @Test(
+        "bench says what is wrong with its arguments, and exits with 64",
+        arguments: [
+            (["ping", "https://127.0.0.1/"], "<url>"), (["ping", "http://127.0.0.1:1/", "--stages", "5"], "--stages"),
+            (["ping", "http://127.0.0.1:1/", "--stages", "0:1s,2000:1s"], "--limit"),
+            (["ping", "http://127.0.0.1:1/", "--rate", "fast"], "--rate"), (["players"], "--listing"),
+            (["ping", "http://127.0.0.1:1/", "--duration", "0s"], "--duration"),
+            (["players", "http://127.0.0.1:1/", "--bit-rate", "0Mbit/s"], "--bit-rate"),
+            (["players", "http://127.0.0.1:1/", "http://127.0.0.1:2/"], "--against"),
+            (["range", "http://127.0.0.1:1/", "--compare", "x", "--no-compare"], "--no-compare"),
+        ]
+    )
+    func usage(_ arguments: [String], _ named: String) async throws {
+        let ended = try await Program.run(["bench"] + arguments)
+        #expect(ended.status == 64)
+        #expect(ended.errors.contains(named))
+    }
+
+    @Test("bench counts a connection that is refused, writes its reports, and exits with 1")
+    func refused() async throws {
+        let folder = try Folder([:])
+        try FileManager.default.createDirectory(at: folder.url, withIntermediateDirectories: true)
+        let ended = try await Program.run(
+            [
+                "bench", "ping", "http://127.0.0.1:1/", "--duration", "200ms", "--connections", "1", "--seed", "5",
+                "--json", "load.json", "--html", "load.html",
+            ],
+            in: folder.url
+        )
+        #expect(ended.status == 1)
+        #expect(ended.output.hasPrefix("ping, 1 for 200ms, seed 5\n"))
+        #expect(ended.output.contains(" × refused, first: nobody listens there\n"))
+        let json = try String(contentsOf: folder.url.appending(path: "load.json"), encoding: .utf8)
+        #expect(json.contains("\"kind\" : \"refused\""))
+        let page = try String(contentsOf: folder.url.appending(path: "load.html"), encoding: .utf8)
+        #expect(page.hasPrefix("<!DOCTYPE html>\n"))
+    }
+}
