@@ -24,11 +24,19 @@ package struct LoadFailure: Error, Sendable, Equatable {
     }
 
     package let kind: Kind
+    /// One line, and nothing that a terminal would obey.
     package let detail: String
 
+    private static let longest = 300
+
+    /// - Parameter detail: may quote what the server sent.
     package init(_ kind: Kind, _ detail: String) {
         self.kind = kind
-        self.detail = detail
+        var text = String.UnicodeScalarView()
+        for scalar in detail.unicodeScalars.prefix(Self.longest) {
+            text.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
+        }
+        self.detail = String(text)
     }
 }
 

@@ -78,4 +78,11 @@ import Testing
         #expect(Self.failure(.whole, Self.head(206, []), size: nil) == .status(206))
         #expect(Self.failure(.whole, Self.head(204, []), size: nil) == .status(204))
     }
+
+    @Test("what a server sends does nothing to the terminal that shows it")
+    func detail() {
+        let failure = LoadFailure(.range, "Content-Range: \u{1B}[2J\r\n" + String(repeating: "x", count: 100_000))
+        #expect(failure.detail.hasPrefix("Content-Range: \u{FFFD}[2J\u{FFFD}\u{FFFD}xxx"))
+        #expect(failure.detail.count <= 300)
+    }
 }
