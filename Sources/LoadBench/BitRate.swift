@@ -1,8 +1,5 @@
 /// What a second of a film takes, as the command line has it: `"5Mbit/s"`.
 package struct BitRate: Sendable, Hashable {
-    /// What messages say a rate looks like.
-    package static let expectation = "a whole number with kbit/s, Mbit/s or Gbit/s, 1000Gbit/s at most"
-
     private static let units = [("Gbit/s", Int64(1_000_000)), ("Mbit/s", 1000), ("kbit/s", 1)]
     private static let largest: Int64 = 1_000_000_000
 

@@ -6,7 +6,7 @@ final class ClosedLoopWorker: LoadWorker {
     private enum State {
         /// Without a connection until then.
         case waiting(until: Duration)
-        case connecting(since: Duration)
+        case connecting
         /// With a connection, until the next request is due.
         case idle
         case asking(Asked)
@@ -71,7 +71,7 @@ final class ClosedLoopWorker: LoadWorker {
     }
 
     private func connect() {
-        state = .connecting(since: context.now)
+        state = .connecting
         connection = LoadConnection(to: context.server, on: context.eventLoop, patience: context.plan.patience) {
             [weak self] in self?.take($0)
         }

@@ -2,22 +2,18 @@ import Config
 
 /// How many players or connections there are at what time: from stage to stage on a straight line.
 package struct LoadStages: Sendable, Equatable {
-    package struct Stage: Sendable, Equatable {
+    private struct Stage: Sendable, Equatable {
         /// How many there are at its end.
-        package let target: Int
-        package let duration: Duration
+        let target: Int
+        let duration: Duration
     }
-
-    /// What messages say stages look like.
-    package static let expectation =
-        "numbers with times such as \"0:10s,20:30s,0:10s\" (ms, s, m, h), 24h together at most"
 
     private static let longest = Duration.seconds(24 * 3600)
     private static let most = 1000
 
     /// How many there are at the beginning.
-    package let first: Int
-    package let stages: [Stage]
+    private let first: Int
+    private let stages: [Stage]
 
     /// The same load all the time.
     package init(_ count: Int, for duration: Duration) {

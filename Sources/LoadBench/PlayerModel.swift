@@ -97,12 +97,6 @@ package struct PlayerModel: Sendable {
         playback = .filling(.start, since: start)
     }
 
-    /// Whether the picture stands still for want of bytes, but for the start of the film and jumps.
-    package var isStalled: Bool {
-        if case .filling(.stall, _) = playback { return true }
-        return false
-    }
-
     /// Whether bytes should come.
     package var expectsBytes: Bool {
         switch (phase, link) {

@@ -8,7 +8,6 @@ final class PlayerWorker: LoadWorker {
         /// When it was wanted; the connection is made after that.
         let at: Duration
         var lastByte: Duration
-        var isReading = true
         var check: BodyCheck?
     }
 
@@ -44,7 +43,7 @@ final class PlayerWorker: LoadWorker {
             if !isDone { start(at: now) }
             return
         }
-        if let asked, asked.isReading, now - asked.lastByte > context.plan.patience {
+        if let asked, let model, model.expectsBytes, now - asked.lastByte > context.plan.patience {
             fail(LoadFailure(.timeout, "no byte for \(context.plan.patience.inSeconds) s"))
         }
         carryOut(model?.tick(at: now) ?? [])
@@ -94,7 +93,6 @@ final class PlayerWorker: LoadWorker {
     }
 
     private func setReading(_ isReading: Bool) {
-        asked?.isReading = isReading
         asked?.lastByte = context.now
         connection?.setReading(isReading)
     }
