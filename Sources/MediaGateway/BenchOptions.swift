@@ -192,7 +192,7 @@ struct LoadOptions: ParsableArguments {
         let session = try await orExit { try makeSession(work, stages, targets, content, change) }
         let showsProgress = isatty(STDERR_FILENO) != 0
         let results = try await untilInterrupted {
-            try await session.run { if showsProgress { complain($0.text) } }
+            try await session.run { if showsProgress { note($0.text) } }
         }
         let report = LoadReport(session, results)
         print(report.text, terminator: "")
@@ -261,7 +261,7 @@ func orExit<Value>(_ body: () async throws -> Value) async throws -> Value {
     do {
         return try await body()
     } catch let refusal as LoadRefusal {
-        complain("media-gateway: \(refusal)")
+        complain("\(refusal)")
         switch refusal.code {
         case .wrongUsage: throw ExitCode.validationFailure
         case .failed: throw ExitCode.failure
@@ -270,7 +270,7 @@ func orExit<Value>(_ body: () async throws -> Value) async throws -> Value {
 }
 
 /// A line on standard error.
-private func complain(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
+private func note(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
 
 /// The soft limit of open descriptors is often 1024.
 private enum DescriptorRoom {

@@ -13,10 +13,15 @@ func withCache<Value>(
         printDiagnostics(setup)
         throw ExitCode.badConfiguration
     }
+    return try await endingWithStatus { try await CacheAccess.with(setup.config, body) }
+}
+
+/// Ends the command with one line and the right status if the cache or the gateway does not do what `body` asks.
+func endingWithStatus<Value>(_ body: () async throws -> Value) async throws -> Value {
     do {
-        return try await CacheAccess.with(setup.config, body)
+        return try await body()
     } catch let error as CacheAccessError {
-        FileHandle.standardError.write(Data("media-gateway: \(error)\n".utf8))
+        complain("\(error)")
         switch error.code {
         case .inUse: throw ExitCode.inUse
         case .refused: throw ExitCode.failure
@@ -43,8 +48,7 @@ func untilInterrupted<Value: Sendable>(_ body: @escaping @Sendable () async thro
 }
 
 extension ExitCode {
-    /// EX_UNAVAILABLE, EX_TEMPFAIL of sysexits.h.
-    fileprivate static let unavailable = ExitCode(69)
+    /// EX_TEMPFAIL of sysexits.h.
     fileprivate static let inUse = ExitCode(75)
     /// As shells have it for SIGINT.
     fileprivate static let interrupted = ExitCode(130)

@@ -5,15 +5,15 @@ import Gateway
 struct CacheCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cache",
-        abstract: "Looks at the chunk cache, empties it, checks it, keeps things in it.",
+        abstract: "Looks at the chunk cache, empties it, checks it, brings things into it and keeps them there.",
         discussion: """
             Asks the running gateway, which it finds by the configuration; if none runs, opens the cache itself.
 
-            Exits with 0 when all is well, 1 if verify found corrupt chunks or a pin was refused, 64 for wrong usage, \
+            Exits with 0 when all is well, 1 if verify found corrupt chunks, a pin was refused or an object could not be warmed, 64 for wrong usage, \
             69 if the cache or the gateway cannot be used, 75 if another process has the cache and no gateway answers, \
             78 for a bad configuration, 130 if interrupted.
             """,
-        subcommands: [Stat.self, List.self, Purge.self, Pin.self, Unpin.self, Pins.self, Verify.self]
+        subcommands: [Stat.self, List.self, Purge.self, Pin.self, Unpin.self, Pins.self, Warm.self, Verify.self]
     )
 
     struct Stat: AsyncParsableCommand {
@@ -125,7 +125,11 @@ struct CacheCommand: AsyncParsableCommand {
         func run() async throws {
             let bar = ProgressBar()
             let report = try await untilInterrupted {
-                try await withCache(options) { try await $0.verify { bar.show($0) } }
+                try await withCache(options) {
+                    try await $0.verify { report in
+                        bar.show { CacheText.progress(report, elapsed: $0, width: $1) }
+                    }
+                }
             }
             bar.end()
             output.print(report, CacheText.text(report))

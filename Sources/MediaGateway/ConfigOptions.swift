@@ -35,6 +35,13 @@ struct ConfigOptions: ParsableArguments {
 extension ExitCode {
     /// EX_CONFIG of sysexits.h, so that a service manager can tell a bad configuration from a crash.
     static let badConfiguration = ExitCode(78)
+    /// EX_UNAVAILABLE.
+    static let unavailable = ExitCode(69)
+}
+
+/// Says on standard error why a command does not do what it should.
+func complain(_ message: String) {
+    FileHandle.standardError.write(Data("media-gateway: \(message)\n".utf8))
 }
 
 /// Prints what is wrong with a configuration to standard error.

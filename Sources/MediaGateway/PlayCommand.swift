@@ -91,10 +91,6 @@ struct PlayCommand: ParsableCommand {
         complain("cannot start \(player): \(String(cString: strerror(errno)))")
         throw ExitCode.failure
     }
-
-    private func complain(_ message: String) {
-        FileHandle.standardError.write(Data("media-gateway: \(message)\n".utf8))
-    }
 }
 
 /// Where a source of items is: at which gateway, and where there.
@@ -132,9 +128,4 @@ extension ListenAddress {
         case .tcp: self
         }
     }
-}
-
-extension ExitCode {
-    /// EX_UNAVAILABLE of sysexits.h.
-    fileprivate static let unavailable = ExitCode(69)
 }

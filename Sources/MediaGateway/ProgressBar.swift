@@ -1,5 +1,4 @@
 import Foundation
-import Gateway
 import Synchronization
 
 /// Progress on standard error: a bar that moves on a terminal, a line now and then elsewhere.
@@ -9,11 +8,12 @@ final class ProgressBar: Sendable {
         var isDrawn = false
     }
 
-    private let isTerminal = isatty(STDERR_FILENO) != 0
+    let isTerminal = isatty(STDERR_FILENO) != 0
     private let started = ContinuousClock.now
     private let state = Mutex(State())
 
-    func show(_ report: VerifyReport) {
+    /// - Parameter text: makes a line for the time that has passed, and for the width of the terminal if it is one.
+    func show(_ text: (_ elapsed: Duration, _ width: Int?) -> String) {
         let now = ContinuousClock.now
         let pause: Duration = isTerminal ? .milliseconds(100) : .seconds(10)
         let isDue = state.withLock { state in
@@ -23,14 +23,25 @@ final class ProgressBar: Sendable {
             return true
         }
         guard isDue else { return }
-        let text = CacheText.progress(report, elapsed: now - started, width: isTerminal ? Self.width : nil)
+        let text = text(now - started, isTerminal ? Self.width : nil)
         // Erases what a longer line left.
         write(isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n")
     }
 
+    /// Prints a line that stays: above the bar on a terminal, to standard output elsewhere.
+    func note(_ line: String) {
+        guard isTerminal else { return FileHandle.standardOutput.write(Data(line.utf8)) }
+        end()
+        write(line)
+    }
+
     /// Takes the bar away.
     func end() {
-        if state.withLock({ $0.isDrawn }) { write("\r\u{1B}[K") }
+        let wasDrawn = state.withLock { state in
+            defer { (state.isDrawn, state.shown) = (false, nil) }
+            return state.isDrawn
+        }
+        if wasDrawn { write("\r\u{1B}[K") }
     }
 
     private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }

@@ -142,6 +142,35 @@ import Testing
         }
     }
 
+    @Test("warm says why it cannot: nothing named, no gateway, or no address")
+    func warm() async throws {
+        let folder = try Folder(Folder.configuration)
+        for arguments in [[], ["a", "--rate", "fast"], ["a", "--rate", "1B/s"]] {
+            #expect(try await Program.run(["cache", "warm"] + arguments, in: folder.url).status == 64)
+        }
+        #expect(try await Program.run(["cache", "warm", "--from", "none.txt"], in: folder.url).status == 1)
+        let noPort = try await Program.run(["cache", "warm", "media/hello.txt"], in: folder.url)
+        #expect(noPort.status == 69)
+        #expect(noPort.errors.contains("server.listen in config.toml has no port of its own"))
+        let nobody = try await Program.run(
+            ["cache", "warm", "media/hello.txt", "--set", "server.listen=127.0.0.1:1"],
+            in: folder.url
+        )
+        #expect(nobody.status == 69)
+        #expect(nobody.errors == "media-gateway: no gateway answers on 127.0.0.1:1; start one with serve\n")
+    }
+
+    @Test("a pin is of a source or a path, and there is none without a cache")
+    func pin() async throws {
+        let folder = try Folder(Folder.configuration)
+        for arguments in [[], ["/a"], ["media/a", "b"], ["media", "--prefix"]] {
+            #expect(try await Program.run(["cache", "pin"] + arguments, in: folder.url).status == 64)
+        }
+        let missing = try await Program.run(["cache", "pin", "media/hello.txt"], in: folder.url)
+        #expect(missing.status == 69)
+        #expect(missing.errors.contains("there is no cache in "))
+    }
+
     @Test("the version and the help are printed")
     func help() async throws {
         #expect(try await Program.run(["--version"]).output == "0.1.0\n")

@@ -109,6 +109,33 @@ package enum CacheText {
         return checked + (report.corrupt == 0 ? "all as stored\n" : "\(report.corrupt) corrupt, dropped\n")
     }
 
+    /// What became of one object that was to be brought into the cache.
+    package static func line(_ result: WarmResult) -> String {
+        let name = singleLine(result.name)
+        return switch result.outcome {
+        case .present: "present  \(name)\n"
+        case .stored: "stored   \(name), \(humanSize(result.bytes))\n"
+        case .failed: "failed   \(name): \(singleLine(result.error ?? ""))\n"
+        }
+    }
+
+    package static func text(_ report: WarmReport) -> String {
+        let (stored, present, failed) = (report.count(.stored), report.count(.present), report.count(.failed))
+        return "warmed \(count(stored, "object")), \(humanSize(report.bytes)) in \(clock(report.seconds)); "
+            + "\(present) there before, \(failed) failed\n"
+    }
+
+    /// Progress on one line: objects done, rate, and the one that is being read.
+    package static func progress(_ progress: WarmProgress, elapsed: Duration, width: Int?) -> String {
+        let part = progress.objectSize.map { $0 > 0 ? Double(progress.objectBytes) / Double($0) : 1 }
+        let isOver = progress.done == progress.total
+        let done = Double(progress.done) + (isOver ? 0 : min(part ?? 0, 1))
+        var parts = ["\(progress.done)/\(progress.total) objects", humanSize(progress.bytes)]
+        parts += rate(progress.bytes, elapsed)
+        if !isOver { parts.append(singleLine(progress.name) + (part.map { " \(Int(min($0, 1) * 100)) %" } ?? "")) }
+        return bar(progress.total > 0 ? done / Double(progress.total) : 1, parts, width: width)
+    }
+
     package static func json(_ value: some Encodable) -> String {
         String(decoding: JSONBody.encode(value), as: UTF8.self) + "\n"
     }
@@ -119,10 +146,24 @@ package enum CacheText {
         let seconds = elapsed / .seconds(1)
         var parts = ["\(Int(share * 100)) %", "\(report.checked)/\(report.total) chunks"]
         if seconds > 0, report.checked > 0 {
-            parts.append("\(humanSize(Int64(min(Double(report.bytes) / seconds, 1e18))))/s")
+            parts += rate(report.bytes, elapsed)
             parts.append("\(clock(seconds * Double(report.total - report.checked) / Double(report.checked))) left")
         }
         if report.corrupt > 0 { parts.append("\(report.corrupt) corrupt") }
+        return bar(share, parts, width: width)
+    }
+
+    /// Of nothing in no time there is none.
+    private static func rate(_ bytes: Int64, _ elapsed: Duration) -> [String] {
+        let seconds = elapsed / .seconds(1)
+        guard seconds > 0, bytes > 0 else { return [] }
+        return ["\(humanSize(Int64(min(Double(bytes) / seconds, 1e18))))/s"]
+    }
+
+    /// - Parameters:
+    ///   - share: of what is to be done, 0 to 1.
+    ///   - width: of the line, if there is to be a bar.
+    private static func bar(_ share: Double, _ parts: [String], width: Int?) -> String {
         let text = parts.joined(separator: "  ")
         guard let width else { return text }
         // A column short of the edge, where some terminals wrap.
