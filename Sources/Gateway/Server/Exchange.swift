@@ -114,7 +114,7 @@ package struct Exchange: Sendable {
     /// Lets the event loop look after its other connections.
     package func endTurn() async throws {
         let promise = loop.makePromise(of: Void.self)
-        try await onLoop { [loop] _ in TurnQueue.of(loop).wait { promise.succeed() } }
+        try await onLoop { [loop] _ in TurnQueue.of(loop).wait(isDeferred: true) { promise.succeed() } }
         try await promise.futureResult.get()
     }
 

@@ -8,16 +8,22 @@ import NIOPosix
 /// a time of its own, something is always due, and whoever comes to one of the other sockets waits for all of them. So
 /// there is one task for all, which ends in time.
 package final class TurnQueue {
+    private struct Turn {
+        let begin: () -> Void
+        /// Whether what it does comes after it.
+        let isDeferred: Bool
+    }
+
     /// How long one turn may follow another before the sockets are looked at.
     private static let longestRun = TimeAmount.microseconds(500)
-    /// Long enough for nothing to be due when the task has ended.
+    /// Long enough for nothing to be due when a task has ended.
     private static let pause = TimeAmount.microseconds(20)
 
     /// Each thread has its own, and comes to no other.
     private nonisolated(unsafe) static let current = ThreadSpecificVariable<TurnQueue>()
 
     private let loop: any EventLoop
-    private var waiting: Deque<() -> Void> = []
+    private var waiting: Deque<Turn> = []
     private var isScheduled = false
 
     private init(_ loop: any EventLoop) {
@@ -34,8 +40,11 @@ package final class TurnQueue {
     }
 
     /// Has `turn` run on the event loop, after all who wait already.
-    package func wait(_ turn: @escaping () -> Void) {
-        waiting.append(turn)
+    ///
+    /// - Parameter isDeferred: whether it only wakes a task of the event loop, which does the work: then no other follows
+    ///   before the sockets are looked at.
+    package func wait(isDeferred: Bool = false, _ turn: @escaping () -> Void) {
+        waiting.append(Turn(begin: turn, isDeferred: isDeferred))
         schedule()
     }
 
@@ -43,16 +52,21 @@ package final class TurnQueue {
         guard !isScheduled, !waiting.isEmpty else { return }
         isScheduled = true
         let bound = NIOLoopBound(self, eventLoop: loop)
-        loop.scheduleTask(in: Self.pause) { bound.value.run() }
+        // Of what turns have woken, some may run before the first task and make it late. It is followed by nothing that is
+        // due.
+        loop.scheduleTask(in: Self.pause) {
+            let queue = bound.value
+            queue.loop.scheduleTask(in: Self.pause) { bound.value.run() }
+        }
     }
 
     private func run() {
-        isScheduled = false
         let end = loop.now + Self.longestRun
-        repeat {
-            guard let turn = waiting.popFirst() else { return }
-            turn()
-        } while loop.now < end
+        while let turn = waiting.popFirst() {
+            turn.begin()
+            if turn.isDeferred || loop.now >= end { break }
+        }
+        isScheduled = false
         schedule()
     }
 }

@@ -20,14 +20,20 @@ struct TurnQueueTests {
     }
 
     /// Works for a while, and asks for another turn until `end` is set.
-    private static func work(on loop: any EventLoop, until end: Flag) {
+    ///
+    /// - Parameter isDeferred: whether a turn only has it put on the event loop again.
+    private static func work(on loop: any EventLoop, isDeferred: Bool, until end: Flag) {
         let enough = NIODeadline.now() + .microseconds(200)
         while NIODeadline.now() < enough {}
-        if !end.isSet.load(ordering: .relaxed) { TurnQueue.of(loop).wait { work(on: loop, until: end) } }
+        guard !end.isSet.load(ordering: .relaxed) else { return }
+        TurnQueue.of(loop).wait(isDeferred: isDeferred) {
+            guard isDeferred else { return work(on: loop, isDeferred: false, until: end) }
+            loop.execute { work(on: loop, isDeferred: true, until: end) }
+        }
     }
 
-    @Test("sockets are looked at though somebody always waits for a turn")
-    func sockets() async throws {
+    @Test("sockets are looked at though somebody always waits for a turn", arguments: [false, true])
+    func sockets(isDeferred: Bool) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let server = try await ServerBootstrap(group: group)
@@ -36,7 +42,7 @@ struct TurnQueueTests {
             }
             .bind(host: "127.0.0.1", port: 0).get()
         let end = Flag()
-        for _ in 0..<4 { loop.execute { Self.work(on: loop, until: end) } }
+        for _ in 0..<4 { loop.execute { Self.work(on: loop, isDeferred: isDeferred, until: end) } }
         let client = try await RawClient(port: try #require(server.localAddress?.port))
         try await client.send("ping")
         try await client.untilReceived(4)
