@@ -163,6 +163,42 @@ struct CachedDeliveryTests {
         }
     }
 
+    @Test("of the hits of a connection only the first is dispatched, whichever way the others come")
+    func repeatedHits() async throws {
+        try await withCache { gateway, _, cache in
+            _ = try await gateway.client().request("/media/film.mkv")
+            await cache.flush()
+            for version in ["1.1", "1.0"] {
+                let head = { (range: String) in
+                    "GET /media/film.mkv HTTP/\(version)\r\nHost: h\r\nrange:  \(range) \r\nConnection: keep-alive\r\n\r\n"
+                }
+                let client = try await gateway.client()
+                try await client.send(head("bytes=0-9"))
+                #expect(try await client.answer().body == film.bytes(0..<10))
+                let dispatched = gateway.dispatched
+                // Several at once, and one in two pieces.
+                try await client.send(head("bytes=5-5") + head("bytes=100000-900000") + head("bytes=2999999-"))
+                #expect(try await client.answer().body == film.bytes(5..<6))
+                #expect(try await client.answer().body == film.bytes(100_000..<900_001))
+                #expect(try await client.answer().body == film.bytes(2_999_999..<size))
+                #expect(gateway.dispatched == dispatched)
+                let halves = head("bytes=7-8")
+                try await client.send(String(halves.prefix(50)))
+                try await client.send(String(halves.dropFirst(50)))
+                #expect(try await client.answer().body == film.bytes(7..<9))
+                try await client.send(head("bytes=0-1\r\nRange: bytes=2-3"))
+                let several = try await client.answer()
+                #expect(several.status == 200)
+                #expect(several.body == film.bytes(0..<size))
+                // The last one of a client that sends nothing more.
+                try await client.send(head("bytes=40-49"))
+                try await client.closeOutput()
+                let last = try await client.answer()
+                #expect(last.body == film.bytes(40..<50))
+            }
+        }
+    }
+
     @Test("what differs from the last hit in more than its range is judged by itself")
     func otherRequests() async throws {
         try await withCache { gateway, source, cache in

@@ -6,6 +6,7 @@ import NIOCore
 import ServiceLifecycle
 import SourceContract
 import SourcePlugins
+import Synchronization
 
 /// A data listener on a free port of this machine, over sources of the test.
 struct TestGateway: Sendable {
@@ -13,8 +14,12 @@ struct TestGateway: Sendable {
     let registry: PrometheusRegistry
     let connections: ConnectionRegistry
     let objects: ObjectTable
+    private let dispatcher: CountingDispatcher
     private let group: ServiceGroup
     private let drain: DrainClock
+
+    /// How many requests were dispatched.
+    var dispatched: Int { dispatcher.count.load(ordering: .relaxed) }
 
     func client() async throws -> RawClient { try await RawClient(port: port) }
 
@@ -95,15 +100,17 @@ struct TestGateway: Sendable {
             registry: connections,
             trustedProxies: options.trustedProxies
         )
-        let dispatcher = DataDispatcher(
-            sources: table,
-            objects: objects,
-            cache: options.cache,
-            response: MediaResponse(node: "test"),
-            pages: PageRouter(sources: table, facts: { [] }, pluginsDirectory: "plugins.d", logger: .silent),
-            pageDeadline: options.firstByteDeadline,
-            gate: options.gate,
-            hasOldRoutes: options.hasOldRoutes
+        let dispatcher = CountingDispatcher(
+            DataDispatcher(
+                sources: table,
+                objects: objects,
+                cache: options.cache,
+                response: MediaResponse(node: "test"),
+                pages: PageRouter(sources: table, facts: { [] }, pluginsDirectory: "plugins.d", logger: .silent),
+                pageDeadline: options.firstByteDeadline,
+                gate: options.gate,
+                hasOldRoutes: options.hasOldRoutes
+            )
         )
         try await TestListener.with(services, dispatcher, patience: options.drainDeadline) { listener in
             let gateway = TestGateway(
@@ -111,10 +118,28 @@ struct TestGateway: Sendable {
                 registry: registry,
                 connections: connections,
                 objects: objects,
+                dispatcher: dispatcher,
                 group: listener.group,
                 drain: listener.drain
             )
             try await body(gateway)
         }
+    }
+}
+
+private final class CountingDispatcher: RequestDispatcher {
+    let count = Atomic(0)
+    private let base: DataDispatcher
+
+    init(_ base: DataDispatcher) {
+        self.base = base
+    }
+
+    var methods: RequestGate.Methods { base.methods }
+    var readsAllFields: Bool { base.readsAllFields }
+
+    func dispatch(_ request: GatewayRequest) -> Dispatch {
+        count.wrappingAdd(1, ordering: .relaxed)
+        return base.dispatch(request)
     }
 }
