@@ -74,7 +74,7 @@ extension StoreWriter {
         if let replaced, !isNewObject { count(-1, of: object, length: replaced) }
         state.objects[object.number] = object
         state.track(fill.id, of: object, bytes: Self.pageBytes(size), isNew: true)
-        countHeld(state.eviction.heldBytes)
+        countHeld(&state)
         counters.inserted.add(1)
         countRecord(of: object, isStored: true)
         count(1, of: object, length: size)
@@ -246,7 +246,7 @@ extension StoreWriter {
             )
             try state.withLock { state in
                 state.eviction.remove(id)
-                countHeld(state.eviction.heldBytes)
+                countHeld(&state)
                 try delete([id], database, &state, counters.corrupt)
             }
         } catch {

@@ -42,7 +42,7 @@ extension StoreWriter {
             : min(old, used)
         guard new != old else { return }
         limit.store(new, ordering: .relaxed)
-        state.eviction.capacity = Self.capacity(new, settings)
+        state.eviction.size = new
     }
 
     private func expire() {
@@ -65,8 +65,9 @@ extension StoreWriter {
     static func makeEviction(_ settings: ChunkStoreSettings) -> Eviction {
         Eviction(
             settings.policy,
-            capacity: capacity(settings.size, settings),
-            shares: settings.sourceSizes.mapValues { capacity(min($0, settings.size), settings) },
+            size: settings.size,
+            shares: settings.sourceSizes.mapValues { min($0, settings.size) },
+            chunkBytes: storedBytes(settings.chunkSize),
             holdLimit: settings.pinBytes
         )
     }

@@ -144,7 +144,7 @@ extension StoreWriter {
                     state.eviction.remove(id)
                     if let object = state.objects[number] { count(-1, of: object, length: length) }
                 }
-                countHeld(state.eviction.heldBytes)
+                countHeld(&state)
             }
             counter.add(batch.count)
         }

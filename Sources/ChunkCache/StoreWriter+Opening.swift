@@ -196,7 +196,7 @@ extension StoreWriter {
             noteFailure(error, of: database.environment)
             return
         }
-        countHeld(state.withLock { $0.eviction.heldBytes })
+        state.withLock { countHeld(&$0) }
         deleteUncounted(strays)
         for number in orphans { erase(number, CacheCounters.Counter()) }
         for object in state.withLock({ Array($0.objects.values) }) where object.storedChunks == 0 {
@@ -228,9 +228,9 @@ extension StoreWriter {
         table.removeAllStored()
         state.withLock { state in
             state.eviction = Self.makeEviction(settings)
-            state.eviction.capacity = Self.capacity(limit.load(ordering: .relaxed), settings)
+            state.eviction.size = limit.load(ordering: .relaxed)
             (state.objects, state.unfinished, state.unwritten) = ([:], [:], [:])
-            countHeld(0)
+            countHeld(&state)
         }
         counters.clearContents()
     }

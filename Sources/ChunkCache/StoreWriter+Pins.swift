@@ -81,13 +81,14 @@ extension StoreWriter {
     /// Keeps the chunks of pinned objects from being evicted, as far as there is room.
     private func holdPinned(_ database: Database) {
         state.withLock { $0.isShortOfPins = false }
-        defer { countHeld(state.withLock { $0.eviction.heldBytes }) }
+        defer { state.withLock { countHeld(&$0) } }
         let pinned = directory.all.filter { $0.isPinned && $0.storedChunks > 0 }.sorted { $0.number < $1.number }
         for object in pinned {
             do {
                 let chunks = try storedChunks(of: object, in: database)
+                let source = object.record.source
                 state.withLock { state in
-                    for (id, bytes) in chunks where !state.eviction.hold(id, bytes: bytes) {
+                    for (id, bytes) in chunks where !state.eviction.hold(id, of: source, bytes: bytes) {
                         state.isShortOfPins = true
                     }
                 }
@@ -110,8 +111,9 @@ extension StoreWriter {
         return chunks
     }
 
-    /// Tells others what is held.
-    func countHeld(_ bytes: Int64) {
-        counters.pinnedBytes.add(Int(bytes) - counters.pinnedBytes.value)
+    /// Tells the eviction policies, and others, what is held.
+    func countHeld(_ state: inout State) {
+        state.eviction.fitPolicies()
+        counters.pinnedBytes.add(Int(state.eviction.heldBytes) - counters.pinnedBytes.value)
     }
 }

@@ -45,14 +45,15 @@ final class StoreWriter: Sendable {
         /// Has a chunk that was written, or found at the start, tracked by the eviction policies; or held, if it is pinned
         /// and there is room for that.
         mutating func track(_ id: ChunkID, of object: CachedObject, bytes: Int64, isNew: Bool) {
+            let source = object.record.source
             if object.isPinned {
-                if eviction.hold(id, bytes: bytes) { return }
+                if eviction.hold(id, of: source, bytes: bytes) { return }
                 isShortOfPins = true
             }
             if isNew {
-                eviction.insert(id, of: object.record.source)
+                eviction.insert(id, of: source)
             } else {
-                eviction.restore(id, of: object.record.source)
+                eviction.restore(id, of: source)
             }
         }
 

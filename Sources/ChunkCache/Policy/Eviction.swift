@@ -4,39 +4,77 @@
 /// A chunk of such a source is tracked twice, so that each limit is kept by what it was least worth to keep under it. A
 /// chunk that is held is tracked by none, and is not evicted. A pure value, like ``EvictionPolicy``.
 package struct Eviction: Sendable {
-    private struct Share: Sendable {
+    /// The whole cache, or what a source may have of it.
+    private struct Part: Sendable {
+        /// In bytes.
+        var size: Int64
+        /// What of that is held, in bytes.
+        var heldBytes: Int64 = 0
         var policy: any EvictionPolicy
+
+        init(_ policy: CachePolicy, size: Int64, chunkBytes: Int64) {
+            self.size = size
+            self.policy = policy.makePolicy(capacity: Eviction.capacity(size, chunkBytes))
+        }
+
+        /// Has the policy divide what is not held, and no places that its chunks cannot have.
+        mutating func fitPolicy(chunkBytes: Int64) {
+            let capacity = Eviction.capacity(size - heldBytes, chunkBytes)
+            // A policy may take linear time for it: steps that are too small to matter wait for others.
+            if abs(capacity - policy.capacity) > policy.capacity / 64 { policy.capacity = capacity }
+        }
     }
 
-    private var whole: any EvictionPolicy
-    private var shares: [Share]
+    private struct Held: Sendable {
+        /// What it takes.
+        let bytes: Int64
+        /// Which of the shares it is in.
+        let share: Int?
+    }
+
+    private var whole: Part
+    private var shares: [Part]
     private let shareOfSource: [String: Int]
-    /// What each chunk that is held takes, in bytes.
-    private var held: [ChunkID: Int64] = [:]
-    /// What they take together, in bytes.
-    package private(set) var heldBytes: Int64 = 0
+    private var held: [ChunkID: Held] = [:]
+    private let chunkBytes: Int64
     private let holdLimit: Int64
 
     /// - Parameters:
-    ///   - capacity: how many chunks the cache is meant to hold.
-    ///   - shares: how many of them sources may have, for those that have a limit.
+    ///   - size: how large the cache is meant to be, in bytes.
+    ///   - shares: what of that sources may have, in bytes, for those that have a limit.
+    ///   - chunkBytes: what a chunk takes, above 0.
     ///   - holdLimit: what chunks that are held may take, in bytes.
-    package init(_ policy: CachePolicy, capacity: Int, shares: [String: Int] = [:], holdLimit: Int64 = 0) {
+    package init(
+        _ policy: CachePolicy,
+        size: Int64,
+        shares: [String: Int64] = [:],
+        chunkBytes: Int64,
+        holdLimit: Int64 = 0
+    ) {
+        self.chunkBytes = chunkBytes
         self.holdLimit = holdLimit
-        whole = policy.makePolicy(capacity: capacity)
+        whole = Part(policy, size: size, chunkBytes: chunkBytes)
         let sources = shares.sorted { $0.key < $1.key }
-        self.shares = sources.map { Share(policy: policy.makePolicy(capacity: $0.value)) }
+        self.shares = sources.map { Part(policy, size: $0.value, chunkBytes: chunkBytes) }
         shareOfSource = Dictionary(uniqueKeysWithValues: sources.enumerated().map { ($0.element.key, $0.offset) })
     }
 
-    /// How many chunks the cache is meant to hold.
-    package var capacity: Int {
-        get { whole.capacity }
-        set { whole.capacity = newValue }
+    /// How many chunks fit `bytes`; at least one.
+    private static func capacity(_ bytes: Int64, _ chunkBytes: Int64) -> Int {
+        max(Int(clamping: bytes / chunkBytes), 1)
+    }
+
+    /// How large the cache is meant to be, in bytes. It may change at any time.
+    package var size: Int64 {
+        get { whole.size }
+        set {
+            whole.size = newValue
+            whole.fitPolicy(chunkBytes: chunkBytes)
+        }
     }
 
     /// How many chunks are tracked, and may be evicted.
-    package var count: Int { whole.count }
+    package var count: Int { whole.policy.count }
 
     /// How many chunks of `source` are tracked; 0 if it has no limit.
     package func count(of source: String) -> Int { shareOfSource[source].map { shares[$0].policy.count } ?? 0 }
@@ -44,30 +82,27 @@ package struct Eviction: Sendable {
     /// As ``EvictionPolicy/insert(_:)``. One that is held stays so.
     package mutating func insert(_ chunk: ChunkID, of source: String) {
         guard held[chunk] == nil else { return }
-        whole.insert(chunk)
+        whole.policy.insert(chunk)
         if let index = shareOfSource[source] { shares[index].policy.insert(chunk) }
     }
 
     /// As ``EvictionPolicy/restore(_:)``. One that is held stays so.
     package mutating func restore(_ chunk: ChunkID, of source: String) {
         guard held[chunk] == nil else { return }
-        whole.restore(chunk)
+        whole.policy.restore(chunk)
         if let index = shareOfSource[source] { shares[index].policy.restore(chunk) }
     }
 
     /// As ``EvictionPolicy/touch(_:)``.
     package mutating func touch(_ chunk: ChunkID, of source: String) {
-        whole.touch(chunk)
+        whole.policy.touch(chunk)
         if let index = shareOfSource[source] { shares[index].policy.touch(chunk) }
     }
 
     /// Forgets a chunk that has been deleted, tracked or held.
     package mutating func remove(_ chunk: ChunkID) {
-        if let bytes = held.removeValue(forKey: chunk) {
-            heldBytes -= bytes
-            return
-        }
-        whole.remove(chunk)
+        guard !forgetHeld(chunk) else { return }
+        whole.policy.remove(chunk)
         removeFromShares(chunk)
     }
 
@@ -78,40 +113,62 @@ package struct Eviction: Sendable {
     package mutating func evict(of source: String? = nil) -> ChunkID? {
         if let source {
             guard let index = shareOfSource[source], let chunk = shares[index].policy.evict() else { return nil }
-            whole.remove(chunk)
+            whole.policy.remove(chunk)
             return chunk
         }
-        guard let chunk = whole.evict() else { return nil }
+        guard let chunk = whole.policy.evict() else { return nil }
         removeFromShares(chunk)
         return chunk
     }
+
+    private mutating func removeFromShares(_ chunk: ChunkID) {
+        // There are few, and no other than the chunk's own tracks it.
+        for index in shares.indices { shares[index].policy.remove(chunk) }
+    }
+
+    // MARK: Held chunks
+
+    /// What chunks that are held take, in bytes.
+    package var heldBytes: Int64 { whole.heldBytes }
+
+    /// In no order.
+    package var heldChunks: [ChunkID] { Array(held.keys) }
 
     /// Keeps a chunk, tracked before or not, from being evicted until it is released or removed.
     ///
     /// - Parameter bytes: what it takes.
     /// - Returns: `false` if that is more than there is room for; then nothing has changed.
-    package mutating func hold(_ chunk: ChunkID, bytes: Int64) -> Bool {
+    package mutating func hold(_ chunk: ChunkID, of source: String, bytes: Int64) -> Bool {
         if held[chunk] != nil { return true }
-        guard heldBytes + bytes <= holdLimit else { return false }
-        held[chunk] = bytes
-        heldBytes += bytes
-        whole.remove(chunk)
-        removeFromShares(chunk)
+        guard whole.heldBytes + bytes <= holdLimit else { return false }
+        let share = shareOfSource[source]
+        held[chunk] = Held(bytes: bytes, share: share)
+        whole.heldBytes += bytes
+        whole.policy.remove(chunk)
+        if let share {
+            shares[share].heldBytes += bytes
+            shares[share].policy.remove(chunk)
+        }
         return true
     }
 
     /// Has a chunk that is held tracked again. It counts as one that was there before, and is not taken for new.
     package mutating func release(_ chunk: ChunkID, of source: String) {
-        guard let bytes = held.removeValue(forKey: chunk) else { return }
-        heldBytes -= bytes
-        restore(chunk, of: source)
+        if forgetHeld(chunk) { restore(chunk, of: source) }
     }
 
-    /// In no order.
-    package var heldChunks: [ChunkID] { Array(held.keys) }
+    /// Has each policy divide among the chunks it tracks what is not held. Comes after chunks were held, released or
+    /// removed; several of those need it once.
+    package mutating func fitPolicies() {
+        whole.fitPolicy(chunkBytes: chunkBytes)
+        for index in shares.indices { shares[index].fitPolicy(chunkBytes: chunkBytes) }
+    }
 
-    private mutating func removeFromShares(_ chunk: ChunkID) {
-        // There are few, and no other than the chunk's own tracks it.
-        for index in shares.indices { shares[index].policy.remove(chunk) }
+    /// - Returns: whether the chunk was held.
+    private mutating func forgetHeld(_ chunk: ChunkID) -> Bool {
+        guard let known = held.removeValue(forKey: chunk) else { return false }
+        whole.heldBytes -= known.bytes
+        if let share = known.share { shares[share].heldBytes -= known.bytes }
+        return true
     }
 }

@@ -5,7 +5,7 @@ import Testing
 struct SharedEvictionTests {
     @Test("what leaves a source's share is of that source, and gone from the whole", arguments: CachePolicy.allCases)
     func ofShare(_ policy: CachePolicy) {
-        var eviction = Eviction(policy, capacity: 100, shares: ["a": 10, "b": 10])
+        var eviction = Eviction(policy, size: 100, shares: ["a": 10, "b": 10], chunkBytes: 1)
         for index in 0..<20 {
             eviction.insert(chunk(index, of: 1), of: "a")
             eviction.insert(chunk(index, of: 2), of: "b")
@@ -27,7 +27,7 @@ struct SharedEvictionTests {
 
     @Test("what leaves the whole, or is removed, is gone from its share", arguments: CachePolicy.allCases)
     func ofWhole(_ policy: CachePolicy) {
-        var eviction = Eviction(policy, capacity: 10, shares: ["a": 10])
+        var eviction = Eviction(policy, size: 10, shares: ["a": 10], chunkBytes: 1)
         for index in 0..<10 { eviction.insert(chunk(index), of: "a") }
         eviction.remove(chunk(4))
         var gone: Set<ChunkID> = []
@@ -40,7 +40,7 @@ struct SharedEvictionTests {
 
     @Test("a hit counts for the share too")
     func touched() {
-        var eviction = Eviction(.lru, capacity: 10, shares: ["a": 10])
+        var eviction = Eviction(.lru, size: 10, shares: ["a": 10], chunkBytes: 1)
         for index in 0..<3 { eviction.restore(chunk(index), of: "a") }
         eviction.touch(chunk(0), of: "a")
         #expect(eviction.evict(of: "a") == chunk(1))
