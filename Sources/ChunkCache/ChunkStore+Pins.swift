@@ -5,10 +5,11 @@ extension ChunkStore {
     package var pins: [Pin] { directory.pins }
 
     /// Keeps what `pin` names from being evicted, now and when more of it comes, as far as ``ChunkStoreSettings/pinBytes``
-    /// goes; what is beyond that may be evicted like anything else. It is kept over a restart when this returns.
+    /// goes, and nine tenths of what its source may have; what is beyond that may be evicted like anything else. It is kept
+    /// over a restart when this returns.
     ///
     /// - Returns: `false` if it was pinned already.
-    /// - Throws: ``PinError``: `overBudget` if what is there of it does not fit; then nothing has changed.
+    /// - Throws: ``PinError``: `overBudget` or `overShare` if what is there of it does not fit; then nothing has changed.
     package func pin(_ pin: Pin) async throws -> Bool { try await writer.pin(pin) }
 
     /// The end of ``pin(_:)``. What other pins name stays pinned.

@@ -121,16 +121,19 @@ extension StoreWriter {
         _ database: Database,
         _ state: inout State
     ) throws -> Bool {
-        if let share = settings.sourceSizes[source] {
+        let (limit, share) = (self.limit.load(ordering: .relaxed), settings.sourceSizes[source])
+        // What is held does not leave: beside too much of that everything else would leave in vain.
+        guard state.eviction.heldBytes + bytes <= limit else { return false }
+        if let share {
+            guard (state.eviction.held(of: source)?.bytes ?? 0) + bytes <= share else { return false }
             while counters.share(of: source).bytes + bytes > share {
                 let batch = Self.batch(of: state.eviction.count(of: source))
-                guard bytes <= share, try evict(batch, of: source, database, &state) else { return false }
+                guard try evict(batch, of: source, database, &state) else { return false }
             }
         }
-        let limit = self.limit.load(ordering: .relaxed)
         while Int64(counters.bytes.value) + bytes > limit {
             let batch = Self.batch(of: state.eviction.count)
-            guard bytes <= limit, try evict(batch, of: nil, database, &state) else { return false }
+            guard try evict(batch, of: nil, database, &state) else { return false }
         }
         return true
     }

@@ -27,13 +27,22 @@ extension StoreWriter {
         guard !pins.contains(pin) else { return false }
         guard pins.count < settings.pinCount else { throw PinError.tooMany(limit: settings.pinCount) }
         let new = directory.all.filter { !$0.isPinned && pin.contains($0.record) }
-        let (bytes, held) = (new.reduce(0) { $0 + $1.storedBytes }, state.withLock { $0.eviction.heldBytes })
-        guard settings.pinBytes > 0, held + bytes <= settings.pinBytes else {
-            throw PinError.overBudget(bytes: bytes, pinned: held, limit: settings.pinBytes)
-        }
+        try checkRoom(for: new.reduce(0) { $0 + $1.storedBytes }, of: pin.source)
         try save(pins + [pin], in: records)
         holdPinned(database)
         return true
+    }
+
+    /// - Throws: ``PinError`` if so many bytes more of a source cannot be held.
+    private func checkRoom(for bytes: Int64, of source: String) throws(PinError) {
+        let (held, share) = state.withLock { ($0.eviction.heldBytes, $0.eviction.held(of: source)) }
+        guard settings.pinBytes > 0, held + bytes <= settings.pinBytes else {
+            throw .overBudget(bytes: bytes, pinned: held, limit: settings.pinBytes)
+        }
+        guard let share else { return }
+        guard share.limit > 0, share.bytes + bytes <= share.limit else {
+            throw .overShare(source: source, bytes: bytes, pinned: share.bytes, limit: share.limit)
+        }
     }
 
     private func unpinNow(_ pin: Pin) throws {
@@ -71,16 +80,16 @@ extension StoreWriter {
 
     /// Goes on with what there was no room for when it was to be held, once there is.
     func holdWhatFits(_ database: Database) {
+        let bytes = Self.storedBytes(settings.chunkSize)
         let isDue = state.withLock { state in
-            state.isShortOfPins
-                && state.eviction.heldBytes + Self.storedBytes(settings.chunkSize) <= settings.pinBytes
+            state.shortOfPins.contains { state.eviction.hasRoomToHold(bytes, of: $0) }
         }
         if isDue { holdPinned(database) }
     }
 
     /// Keeps the chunks of pinned objects from being evicted, as far as there is room.
     private func holdPinned(_ database: Database) {
-        state.withLock { $0.isShortOfPins = false }
+        state.withLock { $0.shortOfPins = [] }
         defer { state.withLock { countHeld(&$0) } }
         let pinned = directory.all.filter { $0.isPinned && $0.storedChunks > 0 }.sorted { $0.number < $1.number }
         for object in pinned {
@@ -89,7 +98,7 @@ extension StoreWriter {
                 let source = object.record.source
                 state.withLock { state in
                     for (id, bytes) in chunks where !state.eviction.hold(id, of: source, bytes: bytes) {
-                        state.isShortOfPins = true
+                        state.shortOfPins.insert(source)
                     }
                 }
             } catch {

@@ -39,8 +39,8 @@ final class StoreWriter: Sendable {
         /// Objects whose record in the database is not what it should be by now.
         var unwritten: [UInt64: CachedObject] = [:]
         var warnedAt: ContinuousClock.Instant?
-        /// There was no room to hold something that is pinned.
-        var isShortOfPins = false
+        /// Sources of which something is pinned that there was no room to hold.
+        var shortOfPins: Set<String> = []
 
         /// Has a chunk that was written, or found at the start, tracked by the eviction policies; or held, if it is pinned
         /// and there is room for that.
@@ -48,7 +48,7 @@ final class StoreWriter: Sendable {
             let source = object.record.source
             if object.isPinned {
                 if eviction.hold(id, of: source, bytes: bytes) { return }
-                isShortOfPins = true
+                shortOfPins.insert(source)
             }
             if isNew {
                 eviction.insert(id, of: source)

@@ -148,8 +148,8 @@ extension CacheCommand {
                 media-gateway cache pin media films/o --prefix    everything whose path begins like this
                 media-gateway cache pin media                     everything of a source
 
-                What is there of them, and what comes, is kept as far as cache.pin_budget goes, over restarts too. A pin of more \
-                than there is room for is refused. A purge, a new revision and cache.max_age take away what is pinned, too.
+                What is there of them, and what comes, is kept as far as cache.pin_budget and nine tenths of the source's \
+                cache_size go, over restarts too. A pin of more than there is room for is refused. A purge, a new revision and cache.max_age take away what is pinned, too.
                 """
         )
 

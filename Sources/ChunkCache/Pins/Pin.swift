@@ -29,6 +29,8 @@ package struct Pin: Sendable, Hashable, Codable {
 package enum PinError: Error, Sendable, Hashable {
     /// What the cache has of it, and has pinned already, is more together than may be pinned. All in bytes.
     case overBudget(bytes: Int64, pinned: Int64, limit: Int64)
+    /// The same of a source with a limit, nine tenths of which may be pinned.
+    case overShare(source: String, bytes: Int64, pinned: Int64, limit: Int64)
     /// There are as many pins as there may be.
     case tooMany(limit: Int)
     /// There is no such pin. Another one, if there is one, has all of it.

@@ -10,12 +10,17 @@ package struct Eviction: Sendable {
         var size: Int64
         /// What of that is held, in bytes.
         var heldBytes: Int64 = 0
+        /// What may be.
+        let holdLimit: Int64
         var policy: any EvictionPolicy
 
-        init(_ policy: CachePolicy, size: Int64, chunkBytes: Int64) {
+        init(_ policy: CachePolicy, size: Int64, chunkBytes: Int64, holdLimit: Int64) {
             self.size = size
+            self.holdLimit = holdLimit
             self.policy = policy.makePolicy(capacity: Eviction.capacity(size, chunkBytes))
         }
+
+        func hasRoomToHold(_ bytes: Int64) -> Bool { heldBytes + bytes <= holdLimit }
 
         /// Has the policy divide what is not held, and no places that its chunks cannot have.
         mutating func fitPolicy(chunkBytes: Int64) {
@@ -37,13 +42,13 @@ package struct Eviction: Sendable {
     private let shareOfSource: [String: Int]
     private var held: [ChunkID: Held] = [:]
     private let chunkBytes: Int64
-    private let holdLimit: Int64
 
     /// - Parameters:
     ///   - size: how large the cache is meant to be, in bytes.
     ///   - shares: what of that sources may have, in bytes, for those that have a limit.
     ///   - chunkBytes: what a chunk takes, above 0.
-    ///   - holdLimit: what chunks that are held may take, in bytes.
+    ///   - holdLimit: what chunks that are held may take, in bytes; of a share, nine tenths besides, and no more than leaves
+    ///     room for a chunk.
     package init(
         _ policy: CachePolicy,
         size: Int64,
@@ -52,10 +57,12 @@ package struct Eviction: Sendable {
         holdLimit: Int64 = 0
     ) {
         self.chunkBytes = chunkBytes
-        self.holdLimit = holdLimit
-        whole = Part(policy, size: size, chunkBytes: chunkBytes)
+        whole = Part(policy, size: size, chunkBytes: chunkBytes, holdLimit: holdLimit)
         let sources = shares.sorted { $0.key < $1.key }
-        self.shares = sources.map { Part(policy, size: $0.value, chunkBytes: chunkBytes) }
+        self.shares = sources.map { _, size in
+            let holdLimit = max(min(size / 10 * 9, size - chunkBytes), 0)
+            return Part(policy, size: size, chunkBytes: chunkBytes, holdLimit: holdLimit)
+        }
         shareOfSource = Dictionary(uniqueKeysWithValues: sources.enumerated().map { ($0.element.key, $0.offset) })
     }
 
@@ -131,6 +138,16 @@ package struct Eviction: Sendable {
     /// What chunks that are held take, in bytes.
     package var heldBytes: Int64 { whole.heldBytes }
 
+    /// The same of `source`, and what that may be; `nil` if it has no limit.
+    package func held(of source: String) -> (bytes: Int64, limit: Int64)? {
+        shareOfSource[source].map { (shares[$0].heldBytes, shares[$0].holdLimit) }
+    }
+
+    /// Whether another chunk of `source` that takes so many bytes can be held.
+    package func hasRoomToHold(_ bytes: Int64, of source: String) -> Bool {
+        whole.hasRoomToHold(bytes) && shareOfSource[source].map { shares[$0].hasRoomToHold(bytes) } ?? true
+    }
+
     /// In no order.
     package var heldChunks: [ChunkID] { Array(held.keys) }
 
@@ -140,7 +157,7 @@ package struct Eviction: Sendable {
     /// - Returns: `false` if that is more than there is room for; then nothing has changed.
     package mutating func hold(_ chunk: ChunkID, of source: String, bytes: Int64) -> Bool {
         if held[chunk] != nil { return true }
-        guard whole.heldBytes + bytes <= holdLimit else { return false }
+        guard hasRoomToHold(bytes, of: source) else { return false }
         let share = shareOfSource[source]
         held[chunk] = Held(bytes: bytes, share: share)
         whole.heldBytes += bytes

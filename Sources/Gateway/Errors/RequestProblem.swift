@@ -42,7 +42,7 @@ package struct RequestProblem: Error, Sendable, Hashable {
     init(_ error: PinError) {
         let (status, code): (Int, ProblemCode) =
             switch error {
-            case .overBudget, .tooMany: (409, .pinBudget)
+            case .overBudget, .overShare, .tooMany: (409, .pinBudget)
             case .notPinned: (404, .notFound)
             case .unavailable: (503, .internalError)
             }

@@ -115,6 +115,36 @@ struct PinTests {
         }
     }
 
+    @Test("pins leave a tenth of what their source may have to what else comes of it")
+    func share() async throws {
+        try await TestCache.with { cache in
+            let change: (inout ChunkStoreSettings) -> Void = { settings in
+                settings.policy = .lru
+                settings.pinBytes = 20 * stored
+                settings.sourceSizes = ["test": 10 * stored]
+            }
+            try await cache.open(chunks: 30, change) { store in
+                #expect(try await store.pin(pin("", isPrefix: true)))
+                try await read("one", chunks: 20, in: store)
+                #expect(held(store) == 9)
+                #expect((store.counters.noRoom.value, store.counters.evictedForShare.value) == (0, 10))
+
+                // A chunk and a record of several pages would not fit if all that can leave had left.
+                var record = ObjectRecord.test("large", size: chunk)
+                record.attributes = [UInt8](repeating: 7, count: 10_000)
+                try await TestOrigin("large").read(0..<chunk, of: store.object(record), in: store)
+                await store.settle()
+                #expect((store.counters.noRoom.value, store.counters.evictedForShare.value) == (1, 10))
+
+                try await store.unpin(pin("", isPrefix: true))
+                try await read("two", chunks: 10, in: store)
+                let refusal = PinError.overShare(source: "test", bytes: 10 * stored, pinned: 0, limit: 9 * stored)
+                await expectRefusal(refusal) { try await store.pin(pin("two")) }
+                #expect(store.pins == [])
+            }
+        }
+    }
+
     @Test("a smaller budget at the next start keeps the cache and the pins, and lets the rest be evicted")
     func smallerBudget() async throws {
         try await TestCache.with { cache in
