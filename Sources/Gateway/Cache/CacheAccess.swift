@@ -61,6 +61,8 @@ package enum CacheAccess {
             if let failure = store.failure { throw CacheAccessError(.unavailable, failure) }
             result = .success(try await body(CacheAdministration(store, sources: sources)))
             await store.flush()
+        } catch PinError.unavailable(let reason) {
+            result = .failure(CacheAccessError(.unavailable, reason))
         } catch let error as PinError {
             result = .failure(CacheAccessError(.refused, error.text))
         } catch let error as UnknownSource {

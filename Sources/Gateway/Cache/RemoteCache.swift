@@ -44,7 +44,7 @@ struct RemoteCache: CacheOperations {
     }
 
     func unpin(_ scope: PinScope) async throws -> PinReport {
-        try await ask("DELETE", "/admin/v1/cache/pins?\(scope.query)", refusals: [404, 409])
+        try await ask("DELETE", "/admin/v1/cache/pins?\(scope.query)", refusals: [404])
     }
 
     func verify(progress: @escaping @Sendable (VerifyReport) -> Void) async throws -> VerifyReport {
@@ -75,16 +75,17 @@ struct RemoteCache: CacheOperations {
         try await ask("GET", target)
     }
 
-    /// - Parameter refusals: statuses that say that this cannot be done, and nothing of the gateway.
+    /// - Parameter refusals: the statuses by which the gateway says no; any other than those of success means that it cannot be
+    ///   asked.
     private func ask<Value: Decodable & Sendable>(
         _ method: String,
         _ target: String,
-        refusals: [Int] = []
+        refusals: Set<Int> = []
     ) async throws -> Value {
         guard let answer = try await Self.request(client, method, target) else {
             throw CacheAccessError(.unavailable, "the gateway on \(client.address) has ended")
         }
-        return try Self.decode(answer, refusals)
+        return try Self.decode(answer, refusals: refusals)
     }
 
     private static func request(
@@ -99,7 +100,10 @@ struct RemoteCache: CacheOperations {
         }
     }
 
-    private static func decode<Value: Decodable>(_ answer: AdminClient.Answer, _ refusals: [Int] = []) throws -> Value {
+    private static func decode<Value: Decodable>(
+        _ answer: AdminClient.Answer,
+        refusals: Set<Int> = []
+    ) throws -> Value {
         let decoder = JSONDecoder()
         let body = Data(answer.body)
         guard (200..<300).contains(answer.status) else {

@@ -122,6 +122,36 @@ import Testing
         }
     }
 
+    @Test("a gateway that has started again, and knows nothing of what it is asked, has refused nothing")
+    func restarted() async throws {
+        try await CacheUnderTest.with(Self.objects) { cache in
+            let directory = cache.directory
+            let registry = PrometheusRegistry()
+            let without = AdminDispatcher(
+                access: AdminAccess(token: nil, hosts: ["localhost"]),
+                metrics: registry,
+                configuration: "",
+                readiness: { nil },
+                logger: .silent
+            )
+            let config = Self.config(cache, .unix(path: directory.path("admin.sock")))
+            try await cache.serve(at: .unix(path: directory.path("1.sock"))) { _ in
+                try await CacheUnderTest.serve(without, registry, at: .unix(path: directory.path("2.sock"))) { _ in
+                    try directory.link("admin.sock", to: directory.path("1.sock"))
+                    let error = await #expect(throws: CacheAccessError.self) {
+                        try await CacheAccess.with(config) { cache in
+                            try directory.delete("admin.sock")
+                            try directory.link("admin.sock", to: directory.path("2.sock"))
+                            _ = try await cache.report()
+                        }
+                    }
+                    #expect(error?.code == .unavailable)
+                    #expect(error?.description.contains("404") == true)
+                }
+            }
+        }
+    }
+
     @Test("a cache that nobody has is opened, and what is purged of it stays purged")
     func nobody() async throws {
         try await CacheUnderTest.with(Self.objects) { cache in
