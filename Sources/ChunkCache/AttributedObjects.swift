@@ -34,10 +34,12 @@ struct AttributedObjects {
         if !take(in: object) { policy.restore(object.firstChunk) }
     }
 
-    /// Takes note that an object is, or is no longer, pinned.
-    mutating func notePin(of object: CachedObject) {
-        guard let known = entries[object.number], known.isHeld != object.isPinned else { return }
-        restore(object)
+    /// Takes note of which objects are pinned now.
+    mutating func notePins() {
+        let changed = entries.values.filter { $0.isHeld != $0.object.isPinned }
+        // Those that are pinned no longer give their room to others, which there was none for before.
+        for entry in changed where entry.isHeld { restore(entry.object) }
+        for entry in changed where !entry.isHeld { restore(entry.object) }
     }
 
     /// - Returns: whether it is held.

@@ -211,15 +211,19 @@ final class ObjectDirectory: Sendable {
     /// What is to stay in the cache, in the order it was said.
     var pins: [Pin] { state.withLock { $0.pins } }
 
-    /// Makes these the pins there are; every object says from now on whether it is one of theirs.
+    /// Makes these the pins there are; every object says from now on whether it is one of theirs. One thread at a time
+    /// calls this.
     func set(pins: [Pin]) {
-        state.withLock { state in
+        let (objects, changes) = state.withLock { state in
+            let changes = Set(state.pins).symmetricDifference(pins)
             state.pins = pins
-            for object in state.objects.values {
-                object.set(isPinned: state.isPinned(object.record))
-                state.attributed.notePin(of: object)
-            }
+            return (Array(state.objects.values), changes)
         }
+        // Requests wait for the lock. What comes meanwhile is compared with the new pins.
+        for object in objects where changes.contains(where: { $0.contains(object.record) }) {
+            object.set(isPinned: pins.contains { $0.contains(object.record) })
+        }
+        state.withLock { $0.attributed.notePins() }
     }
 
     /// Everything that is known, in no order.

@@ -278,14 +278,36 @@ struct PinTests {
         }
     }
 
+    /// Of an object that takes some 11,500 bytes of the memory for those with attributes.
+    private func record(_ name: String) -> ObjectRecord {
+        var record = ObjectRecord.test(name, size: 2)
+        record.variant = "\(name)\n"
+        record.attributes = [UInt8](repeating: 7, count: 10_000)
+        return record
+    }
+
+    @Test("the end of a pin gives its half of the memory to objects of another that had no room in it")
+    func attributesInTurn() async throws {
+        try await TestCache.with { cache in
+            let change: (inout ChunkStoreSettings) -> Void = { settings in
+                settings.policy = .lru
+                settings.attributedBytes = 200_000
+            }
+            try await cache.open(change) { store in
+                for name in ["a", "b"] { #expect(try await store.pin(pin(name, isPrefix: true))) }
+                for number in 0..<8 { _ = store.object(record("a \(number)")) }
+                for number in 0..<4 { _ = store.object(record("b \(number)")) }
+                try await store.unpin(pin("a", isPrefix: true))
+                #expect(store.find(record("a 0").key)?.isPinned == false)
+                for number in 0..<100 { _ = store.object(record("\(number)")) }
+                for number in 0..<8 { #expect(store.find(record("a \(number)").key) == nil) }
+                for number in 0..<4 { #expect(store.find(record("b \(number)").key)?.isPinned == true) }
+            }
+        }
+    }
+
     @Test("objects with attributes that are pinned do not leave for others, up to half of the memory for them")
     func attributes() async throws {
-        func record(_ name: String) -> ObjectRecord {
-            var record = ObjectRecord.test(name, size: 2)
-            record.variant = "\(name)\n"
-            record.attributes = [UInt8](repeating: 7, count: 10_000)
-            return record
-        }
         try await TestCache.with { cache in
             let change: (inout ChunkStoreSettings) -> Void = { settings in
                 settings.policy = .lru
