@@ -21,6 +21,7 @@ extension StoreWriter {
             self.finishUpdating()
             self.finishErasing()
             self.expire()
+            self.watchPins(database, now: now)
             self.holdWhatFits(database)
         }
     }

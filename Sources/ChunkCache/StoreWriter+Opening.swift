@@ -7,7 +7,7 @@ extension StoreWriter {
     private static let format = "1"
     /// How long a process that has opened a database must live for the database not to be to blame.
     private static let crashWatch = Duration.seconds(10)
-    private static let retryInterval = Duration.seconds(30)
+    static let retryInterval = Duration.seconds(30)
 
     /// - Throws: ``CacheInUse``.
     func open(now: ContinuousClock.Instant) throws {

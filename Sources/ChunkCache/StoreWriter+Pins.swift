@@ -8,7 +8,7 @@ extension StoreWriter {
 
     func unpin(_ pin: Pin) async throws { try await thread.runIfActive { try self.unpinNow(pin) } }
 
-    /// Takes in the pins of the last process. Comes before the objects do.
+    /// Takes in the pins of the last process. Comes before the objects do; later, only if that failed.
     func loadPins(_ place: CacheDirectory) {
         do {
             let (pins, setAside) = try PinRecords(place).load()
@@ -16,9 +16,26 @@ extension StoreWriter {
             directory.set(pins: pins)
             access.withLock { $0.pinFailure = nil }
         } catch {
-            logger.error("nothing is pinned: the pins cannot be read", metadata: ["reason": "\(error)"])
-            access.withLock { $0.pinFailure = "the pins cannot be read: \(error)" }
+            let reason = "the pins cannot be read: \(error)"
+            let isNews = access.withLock { access in
+                defer { access.pinFailure = reason }
+                return access.pinFailure != reason
+            }
+            if isNews { logger.error("nothing is pinned: the pins cannot be read", metadata: ["reason": "\(error)"]) }
         }
+    }
+
+    /// Tries again to read pins that could not be read.
+    func watchPins(_ database: Database, now: ContinuousClock.Instant) {
+        let access = access.withLock { $0 }
+        guard access.pinFailure != nil, let place = access.place, let triedAt = access.triedAt,
+            triedAt.duration(to: now) >= Self.retryInterval
+        else { return }
+        self.access.withLock { $0.triedAt = now }
+        loadPins(place)
+        guard pinFailure == nil else { return }
+        logger.notice("pins read", metadata: ["directory": "\(settings.directory)"])
+        holdPinned(database)
     }
 
     private func pinNow(_ pin: Pin) throws -> Bool {

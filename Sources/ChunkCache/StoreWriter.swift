@@ -21,11 +21,12 @@ final class StoreWriter: Sendable {
         var open: Database?
         /// Why there is none.
         var failure: String?
-        /// Why there are no pins, if there may have been some.
+        /// Why it is not known what is pinned.
         var pinFailure: String?
         var place: CacheDirectory?
         var isClosed = false
         var openedAt: ContinuousClock.Instant?
+        /// When the database, or the pins alone, were last to be opened.
         var triedAt: ContinuousClock.Instant?
     }
 
@@ -112,6 +113,9 @@ final class StoreWriter: Sendable {
     var place: CacheDirectory? { access.withLock { $0.place } }
 
     var failure: String? { access.withLock { $0.failure } }
+
+    /// Why it is not known what is pinned.
+    var pinFailure: String? { access.withLock { $0.pinFailure ?? ($0.place == nil ? $0.failure : nil) } }
 
     /// What reads use.
     var reading: (LMDBEnvironment, chunks: LMDBTable)? { database.map { ($0.environment, $0.chunks) } }

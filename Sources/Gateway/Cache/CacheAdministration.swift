@@ -73,7 +73,11 @@ package struct CacheAdministration: CacheOperations {
         return PurgeReport(objects: objects.count, chunks: 0)
     }
 
-    package func pins() -> PinList { PinList(cache) }
+    /// - Throws: ``PinError`` if it is not known what is pinned.
+    package func pins() throws(PinError) -> PinList {
+        if let failure = cache.pinFailure { throw .unavailable(failure) }
+        return PinList(cache)
+    }
 
     package func pin(_ scope: PinScope) async throws -> PinReport { try await add(scope).report }
 

@@ -94,21 +94,21 @@ package struct CacheRoutes: Sendable {
     private func addPins(to router: Router<GatewayRequestContext>) {
         router.get("/admin/v1/cache/pins") { _, context -> Response in
             try QueryParameters(context.request.query).allowOnly([])
-            return .json(await offLoop { cache.pins() })
+            return .json(try await withPins { try cache.pins() })
         }
         router.post("/admin/v1/cache/pins") { _, context -> Response in
             let scope = try PinScope(QueryParameters(context.request.query))
-            let (report, isNew) = try await changingPins { try await cache.add(scope) }
+            let (report, isNew) = try await withPins { try await cache.add(scope) }
             return .json(report, status: isNew ? .created : .ok)
         }
         router.delete("/admin/v1/cache/pins") { _, context -> Response in
             let scope = try PinScope(QueryParameters(context.request.query))
-            return .json(try await changingPins { try await cache.unpin(scope) })
+            return .json(try await withPins { try await cache.unpin(scope) })
         }
     }
 
     /// - Throws: ``RequestProblem``.
-    private func changingPins<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
+    private func withPins<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
         do {
             return try await withTaskExecutorPreference(globalConcurrentExecutor) { try await body() }
         } catch let error as PinError {

@@ -246,6 +246,38 @@ struct PinTests {
         }
     }
 
+    @Test("pins that cannot be read are not said to be none, and hold what is there once they can be")
+    func unreadable() async throws {
+        try await TestCache.with { cache in
+            let change: (inout ChunkStoreSettings) -> Void = { $0.pinBytes = 10 * stored }
+            try await cache.open(change) { store in
+                try await read("one", chunks: 6, in: store)
+                #expect(try await store.pin(pin("one")))
+            }
+            // Even root cannot open what is below a file.
+            let (path, away) = (cache.path + "/pins", cache.path + "/away")
+            try FileManager.default.moveItem(atPath: path, toPath: away)
+            try Data().write(to: URL(fileURLWithPath: path))
+            try await cache.open(change) { store in
+                #expect(store.pinFailure != nil)
+                #expect(held(store) == 0)
+                await #expect(throws: PinError.self) { try await store.pin(pin("two")) }
+                store.maintain(now: .now + .seconds(31))
+                await store.flush()
+                #expect(store.pinFailure != nil)
+                #expect(cache.log.messages == ["nothing is pinned: the pins cannot be read"])
+
+                try FileManager.default.removeItem(atPath: path)
+                try FileManager.default.moveItem(atPath: away, toPath: path)
+                store.maintain(now: .now + .seconds(62))
+                await store.flush()
+                #expect(store.pinFailure == nil)
+                #expect(store.pins == [pin("one")])
+                #expect(held(store) == 6)
+            }
+        }
+    }
+
     @Test("a chunk that is pinned and damaged is dropped, and its room is free")
     func corrupt() async throws {
         try await TestCache.with { cache in

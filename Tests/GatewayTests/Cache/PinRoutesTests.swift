@@ -77,6 +77,18 @@ import Testing
         }
     }
 
+    @Test("where it is not known what is pinned, that is said, and no empty list")
+    func unknown() async throws {
+        try await CacheUnderTest.with(Self.objects) { cache in
+            try await cache.serve { admin in
+                cache.store.close()
+                let answer = try await admin.request("GET", "/admin/v1/cache/pins")
+                #expect(answer.status == 503)
+                #expect(try Self.problem(answer).detail == "closed")
+            }
+        }
+    }
+
     @Test(
         "a pin that is not clear is refused",
         arguments: [
@@ -140,13 +152,13 @@ import Testing
     func text() async throws {
         try await CacheUnderTest.with(Self.objects) { cache in
             let administration = CacheAdministration(cache.store, sources: ["media", "other"])
-            #expect(CacheText.text(administration.pins()) == "nothing is pinned\n")
+            #expect(try CacheText.text(administration.pins()) == "nothing is pinned\n")
             let report = try await administration.pin(.prefix(source: "media", path: Array("films/".utf8)))
             #expect(CacheText.pinText(report) == "pinned media/films/: 2 objects, 312 KiB\n")
             let other = try await administration.pin(.object(source: "other", path: Array("x\u{1B}".utf8)))
             #expect(CacheText.pinText(other) == "pinned other/x\u{FFFD}: nothing of it is in the cache yet\n")
             #expect(
-                CacheText.text(administration.pins()) == """
+                try CacheText.text(administration.pins()) == """
                      CACHED  OBJECTS  PIN
                     312 KiB        2  media/films/
                         0 B        0  other/x\u{FFFD}
