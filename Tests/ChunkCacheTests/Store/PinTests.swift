@@ -30,8 +30,8 @@ struct PinTests {
     }
 
     @Test(
-        "what is pinned stays through whatever is read besides, by either policy, over a restart too",
-        arguments: [CachePolicy.s3FIFO, .lru],
+        "what is pinned stays through whatever is read besides, by any policy, over a restart too",
+        arguments: CachePolicy.allCases,
         [false, true]
     )
     func stays(policy: CachePolicy, isPrefix: Bool) async throws {

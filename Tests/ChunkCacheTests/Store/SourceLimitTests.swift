@@ -27,9 +27,7 @@ struct SourceLimitTests {
 
     @Test(
         "a source that comes to its limit has its own chunks evicted, and those of others stay",
-        arguments: [
-            CachePolicy.s3FIFO, .lru,
-        ]
+        arguments: CachePolicy.allCases
     )
     func limit(policy: CachePolicy) async throws {
         try await TestCache.with { cache in
