@@ -8,7 +8,8 @@
 /// To its ``S3FIFO`` an awaited chunk has left, and is a new one when it is read. It leaves if the viewer does before that.
 ///
 /// What always holds: a tracked chunk is either awaited or one of the ``S3FIFO``; when an eviction has ended, at most half
-/// the capacity is awaited, so that viewers, whoever they are, cannot keep the cache from changing.
+/// the capacity is awaited or, after the capacity became smaller, one chunk less than before. So viewers, whoever they are,
+/// cannot keep the cache from changing.
 ///
 /// Every operation takes constant time, amortised. Beside what ``S3FIFO`` takes, an awaited chunk takes as much as one of
 /// ``LRU``, and there are the ``Viewers``.

@@ -72,7 +72,10 @@ struct ViewerAwareTests {
         for _ in 0..<20 { #expect(policy.evict() != nil) }
         #expect(policy.awaitedCount == 50 && policy.count == 80)
         policy.capacity = 60
-        for _ in 0..<20 { #expect(policy.evict() != nil) }
+        for evicted in 1...20 {
+            #expect(policy.evict() != nil)
+            #expect(policy.awaitedCount == 50 - evicted, "each eviction takes one of those that are too many")
+        }
         #expect(policy.awaitedCount == 30 && policy.count == 60)
         for _ in 0..<60 { #expect(policy.evict() != nil) }
         #expect(policy.evict() == nil && policy.count == 0)
