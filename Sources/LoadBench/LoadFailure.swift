@@ -21,6 +21,8 @@ package struct LoadFailure: Error, Sendable, Equatable {
         case range
         /// Other bytes than there should be.
         case wrongBytes
+        /// A film that a viewer waited for, and that did not begin.
+        case noPicture
     }
 
     package let kind: Kind
@@ -53,6 +55,7 @@ extension LoadFailure.Kind: CustomStringConvertible {
         case .length: "wrong length"
         case .range: "wrong range"
         case .wrongBytes: "wrong bytes"
+        case .noPicture: "no picture"
         }
     }
 }

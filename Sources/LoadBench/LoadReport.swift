@@ -58,6 +58,8 @@ package struct LoadReport: Sendable, Codable, Equatable {
         package let stall: Times
         package let stalledSeconds: Double
         package let watchedSeconds: Double
+        /// Starts, jumps and returns without a picture when the run ended, or when the player gave up.
+        package let notBegun: Int
         package let abandoned: Int
     }
 
@@ -168,6 +170,7 @@ extension LoadReport.Server {
                 stall: LoadReport.Times(sum.stalls),
                 stalledSeconds: sum.stalledTime.inSeconds,
                 watchedSeconds: sum.watchedTime.inSeconds,
+                notBegun: sum.notBegun,
                 abandoned: sum.abandoned
             ) : nil
         perSecond = sum.seconds.map(LoadReport.Second.init)

@@ -5,7 +5,7 @@ protocol LoadWorker: AnyObject {
     func start(at now: Duration)
     /// Comes every ``LoopCrew/tick``.
     func tick(at now: Duration)
-    /// Asks no more.
+    /// Asks no more. What was asked for and does not come is an error all the same.
     func stop(at now: Duration)
     /// Ends what is still under way.
     func cut()

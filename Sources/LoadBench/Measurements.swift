@@ -37,6 +37,8 @@ package struct Measurements: Sendable {
     package private(set) var stalls = LatencyHistogram()
     package private(set) var stalledTime = Duration.zero
     package private(set) var watchedTime = Duration.zero
+    /// Starts, jumps and returns without a picture when the run ended, or when the player gave up.
+    package private(set) var notBegun = 0
     /// Films whose players gave up.
     package private(set) var abandoned = 0
     /// Requests that were due and could not be sent, for want of a connection.
@@ -45,6 +47,10 @@ package struct Measurements: Sendable {
     package private(set) var elapsed = Duration.zero
     /// One for each second, in order.
     package private(set) var seconds: [Second] = []
+
+    /// Of a viewer for a film to begin. Who had to wait longer, and in vain, is counted as an error: bytes that trickle
+    /// are never late enough to be a timeout.
+    private static let longestWait = Duration.seconds(10)
 
     private var current = Second()
     private var currentFirstByte = LatencyHistogram()
@@ -87,6 +93,10 @@ package struct Measurements: Sendable {
             stalls.record(time)
             stalledTime += time
             current.stalls += 1
+        case .notBegun(let time):
+            notBegun += 1
+            guard time > Self.longestWait else { return }
+            failed(LoadFailure(.noPicture, "none within \(FigureText.seconds(time.inSeconds))"))
         case .watched(let time): watchedTime += time
         case .gaveUp: abandoned += 1
         }
@@ -121,6 +131,7 @@ package struct Measurements: Sendable {
         stalls.merge(other.stalls)
         stalledTime += other.stalledTime
         watchedTime += other.watchedTime
+        notBegun += other.notBegun
         abandoned += other.abandoned
         missed += other.missed
         elapsed += other.elapsed

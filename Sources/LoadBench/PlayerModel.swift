@@ -24,6 +24,8 @@ package struct PlayerModel: Sendable {
         case started(after: Duration)
         /// The film went on, so long after a jump or a return.
         case sought(after: Duration)
+        /// Neither did within that time, and then nobody waited any longer.
+        case notBegun(after: Duration)
         /// The picture stood still with an empty buffer.
         case stalled(for: Duration)
         case watched(Duration)
@@ -277,9 +279,13 @@ package struct PlayerModel: Sendable {
         }
     }
 
-    /// A stall that nobody waited for to end was one all the same; a start or a jump is not known to have ended.
+    /// A stall that nobody waited for to end was one all the same; of a start or a jump only its least time is known.
     private mutating func breakOff() {
-        if case .filling(.stall, let since) = playback { note(.stall, lasted: now - since) }
+        guard case .filling(let wait, let since) = playback else { return }
+        switch wait {
+        case .stall: note(.stall, lasted: now - since)
+        case .start, .seek: notes.append(.notBegun(after: now - since))
+        }
     }
 
     private mutating func end() -> [Action] {

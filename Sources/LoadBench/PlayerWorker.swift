@@ -9,6 +9,7 @@ final class PlayerWorker: LoadWorker {
         let at: Duration
         var lastByte: Duration
         var check: BodyCheck?
+        var hasBytes = false
     }
 
     private let context: WorkerContext
@@ -20,8 +21,9 @@ final class PlayerWorker: LoadWorker {
     private var size: Int64?
     private var connection: LoadConnection?
     private var asked: Asked?
+    private var isStopping = false
 
-    private(set) var isDone = false
+    var isDone: Bool { isStopping && asked == nil }
 
     init(_ context: WorkerContext, _ habits: PlayerHabits, _ popularity: ZipfDistribution, random: SeededRandom) {
         self.context = context
@@ -39,23 +41,26 @@ final class PlayerWorker: LoadWorker {
     }
 
     func tick(at now: Duration) {
-        guard model != nil else {
-            if !isDone { start(at: now) }
-            return
-        }
-        if let asked, let model, model.expectsBytes, now - asked.lastByte > context.plan.patience {
+        let expectsBytes = isStopping || model?.expectsBytes == true
+        if let asked, expectsBytes, now - asked.lastByte > context.plan.patience {
             fail(LoadFailure(.timeout, "no byte for \(context.plan.patience.inSeconds) s"))
+        }
+        guard model != nil else {
+            if !isStopping { start(at: now) }
+            return
         }
         carryOut(model?.tick(at: now) ?? [])
     }
 
-    /// Whoever plays hangs up.
+    /// Whoever plays hangs up; where a byte should come, with the next one. A server that has fallen silent is not right
+    /// because the run is over.
     func stop(at now: Duration) {
-        isDone = true
+        isStopping = true
+        let expectsBytes = model?.expectsBytes == true
         model?.stop(at: now)
-        hangUp()
         takeNotes()
         model = nil
+        if !expectsBytes { hangUp() }
     }
 
     func cut() { hangUp() }
@@ -100,8 +105,8 @@ final class PlayerWorker: LoadWorker {
     private func hangUp() {
         connection?.close()
         connection = nil
-        // An answer that was right as far as it was wanted.
-        if asked?.check != nil { context.recorder.record { $0.finished(after: nil) } }
+        // An answer that was right as far as it was wanted. A head alone is none.
+        if asked?.hasBytes == true { context.recorder.record { $0.finished(after: nil) } }
         asked = nil
     }
 
@@ -144,9 +149,10 @@ final class PlayerWorker: LoadWorker {
             return fail(error)
         }
         let now = context.now
-        (asked.check, asked.lastByte) = (check, now)
+        (asked.check, asked.lastByte, asked.hasBytes) = (check, now, true)
         self.asked = asked
         context.recorder.record { $0.received(bytes.readableBytes, compared: check.compared - before) }
+        guard !isStopping else { return hangUp() }
         carryOut(model?.receive(Int64(bytes.readableBytes), at: now) ?? [])
     }
 

@@ -40,6 +40,7 @@ struct ReportTable {
             return "\(FigureText.seconds(stalled)) (\(FigureText.percent(stalled, of: stalled + watched)))"
         }
         add("watched time") { FigureText.seconds($0.players?.watchedSeconds ?? 0) }
+        add("not begun") { "\($0.players?.notBegun ?? 0)" }
         add("given up") { "\($0.players?.abandoned ?? 0)" }
     }
 

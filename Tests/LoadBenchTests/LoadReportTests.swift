@@ -126,12 +126,22 @@ import Testing
         #expect(report.page.contains("<svg"))
     }
 
+    @Test("a viewer who waited long for a picture, and in vain, is an error")
+    func noPicture() {
+        var measurements = Self.measurements(step: .milliseconds(1))
+        measurements.noticed(.notBegun(after: .seconds(10)))
+        #expect(measurements.errors == 0)
+        measurements.noticed(.notBegun(after: .milliseconds(10_001)))
+        #expect(measurements.failures[.noPicture]?.count == 1)
+        #expect(measurements.notBegun == 2)
+    }
+
     @Test("what players noticed is in the report")
     func players() throws {
         var measurements = Self.measurements(step: .milliseconds(1))
         for note: PlayerModel.Note in [
             .started(after: .milliseconds(200)), .sought(after: .milliseconds(50)), .stalled(for: .seconds(2)),
-            .watched(.seconds(30)), .gaveUp,
+            .notBegun(after: .seconds(4)), .watched(.seconds(30)), .gaveUp,
         ] {
             measurements.noticed(note)
         }
@@ -145,7 +155,9 @@ import Testing
         #expect(players.seek.maxMs == 50)
         #expect(players.stalledSeconds == 2)
         #expect(players.watchedSeconds == 30)
+        #expect(players.notBegun == 1)
         #expect(players.abandoned == 1)
+        #expect(report.isFaultless)
         #expect(report.text.contains("stalled time"))
         #expect(!report.text.contains("last byte"))
     }

@@ -169,6 +169,25 @@ import Testing
         #expect(failures == [.timeout])
     }
 
+    @Test("a head without a body is a timeout, even where the load is over before", arguments: [true, false])
+    func headAlone(_ isPlayers: Bool) async throws {
+        try await FaultyServer.with { request in
+            var reply = FaultyServer.sound(request)
+            if request.range != 0...0 { reply.body = [] }
+            return reply
+        } _: { server in
+            let result = try await Self.run(
+                isPlayers ? Self.players : Self.ranges,
+                server.url,
+                for: .milliseconds(200),
+                until: { $0.errors > 0 },
+                change: { $0.patience = .milliseconds(400) }
+            )
+            #expect(Set(result.failures.keys) == [.timeout])
+            #expect(result.requests == 0)
+        }
+    }
+
     @Test("nobody at the address is an error, not the end of the run", arguments: [true, false])
     func refused(_ isPlayers: Bool) async throws {
         let port = try await FaultyServer.with(FaultyServer.sound) { $0.port }

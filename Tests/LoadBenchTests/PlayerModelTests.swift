@@ -107,11 +107,25 @@ import Testing
         )
     }
 
-    @Test("a start that never comes is no stall")
+    @Test("a start that never comes is no stall, and is told with the time that was waited for it")
     func noStart() throws {
         var model = Self.opened(try Self.quiet)
         model.stop(at: .seconds(60))
-        #expect(model.takeNotes() == [.watched(.zero)])
+        #expect(model.takeNotes() == [.notBegun(after: .seconds(60)), .watched(.zero)])
+    }
+
+    @Test("a jump that never comes to a picture is told, too")
+    func noSeek() throws {
+        var habits = try Self.quiet
+        habits.seekEvery = .milliseconds(1)
+        var model = Self.opened(habits)
+        _ = model.receive(5000, at: .zero)
+        // The first whim is due within ten times its mean.
+        let jump = model.tick(at: .milliseconds(20))
+        #expect(jump.count == 1)
+        _ = model.takeNotes()
+        model.stop(at: .milliseconds(5020))
+        #expect(model.takeNotes().first == .notBegun(after: .seconds(5)))
     }
 
     // MARK: - Failures
@@ -138,7 +152,7 @@ import Testing
         #expect(model.fail(at: .seconds(1)) == [])
         #expect(model.tick(at: .seconds(3)) == [.ask(from: 0)])
         #expect(model.fail(at: .seconds(3)) == [.hangUp, .leave])
-        #expect(model.takeNotes() == [.gaveUp, .watched(.zero)])
+        #expect(model.takeNotes() == [.gaveUp, .notBegun(after: .seconds(3)), .watched(.zero)])
     }
 
     @Test("an index that broke is asked for from its beginning")
@@ -319,7 +333,7 @@ private struct Visit {
     private mutating func takeNotes() {
         for note in model.takeNotes() {
             switch note {
-            case .started, .gaveUp: break
+            case .started, .notBegun, .gaveUp: break
             case .sought: sought += 1
             case .stalled(let time): (stalls, stalled) = (stalls + 1, stalled + time)
             case .watched(let time): watched += time
