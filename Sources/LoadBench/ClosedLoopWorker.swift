@@ -19,7 +19,7 @@ final class ClosedLoopWorker: LoadWorker {
         let at: Duration
         var lastByte: Duration
         var check: BodyCheck?
-        /// Whether the server leaves the connection open after its answer.
+        /// Whether the connection is left open after the answer.
         var keepsConnection = true
     }
 
@@ -130,11 +130,11 @@ final class ClosedLoopWorker: LoadWorker {
         do {
             let body = try asked.request.announced(by: head, size: context.size)
             asked.check = BodyCheck(item.reference, position: body.position, size: body.size)
+            asked.keepsConnection = head.isKeepAlive && (body.length != nil || head.isChunked)
         } catch {
             return fail(error)
         }
         asked.lastByte = now
-        asked.keepsConnection = head.isKeepAlive
         state = .asking(asked)
         context.recorder.record { $0.answered(firstByte: now - asked.at) }
     }
@@ -170,5 +170,13 @@ final class ClosedLoopWorker: LoadWorker {
         connection?.close()
         connection = nil
         state = isStopping ? .stopped : .waiting(until: context.now + Self.respite)
+    }
+}
+
+extension HTTPResponseHead {
+    /// Whether the body itself says where it ends. One without a length ends with the connection otherwise
+    /// (RFC 9112 §6.3), whatever the field `Connection` says.
+    fileprivate var isChunked: Bool {
+        headers[canonicalForm: "transfer-encoding"].last?.lowercased() == "chunked"
     }
 }

@@ -22,7 +22,26 @@ struct FaultyServer: Sendable {
         var delay = TimeAmount.zero
     }
 
+    /// How many there were, and at a time.
+    final class Connections: Sendable {
+        private let counts = Mutex((made: 0, open: 0, most: 0))
+
+        var made: Int { counts.withLock { $0.made } }
+        var most: Int { counts.withLock { $0.most } }
+
+        fileprivate func opened() {
+            counts.withLock { counts in
+                counts.made += 1
+                counts.open += 1
+                counts.most = max(counts.most, counts.open)
+            }
+        }
+
+        fileprivate func closed() { counts.withLock { $0.open -= 1 } }
+    }
+
     let port: Int
+    let connections: Connections
 
     var url: String { "http://127.0.0.1:\(port)/film.mkv" }
 
@@ -50,16 +69,16 @@ struct FaultyServer: Sendable {
         _ body: (FaultyServer) async throws -> Value
     ) async throws -> Value {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let pause = Pause()
+        let (pause, connections) = (Pause(), Connections())
         do {
             let channel = try await ServerBootstrap(group: group)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(Connection(reply, pause))
+                        try channel.pipeline.syncOperations.addHandler(Connection(reply, pause, connections))
                     }
                 }
                 .bind(host: "127.0.0.1", port: 0).get()
-            let value = try await body(FaultyServer(port: channel.localAddress?.port ?? 0))
+            let value = try await body(FaultyServer(port: channel.localAddress?.port ?? 0, connections: connections))
             try await group.shutdownGracefully()
             return value
         } catch {
@@ -86,12 +105,18 @@ struct FaultyServer: Sendable {
 
         private let reply: @Sendable (Request) -> Reply
         private let pause: Pause
+        private let connections: Connections
         private var received = ""
 
-        init(_ reply: @escaping @Sendable (Request) -> Reply, _ pause: Pause) {
+        init(_ reply: @escaping @Sendable (Request) -> Reply, _ pause: Pause, _ connections: Connections) {
             self.reply = reply
             self.pause = pause
+            self.connections = connections
         }
+
+        func channelActive(context: ChannelHandlerContext) { connections.opened() }
+
+        func channelInactive(context: ChannelHandlerContext) { connections.closed() }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             received += String(buffer: unwrapInboundIn(data))

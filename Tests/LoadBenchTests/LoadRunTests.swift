@@ -99,6 +99,32 @@ import Testing
         }
     }
 
+    @Test("a body that ends with the connection is right, and the next request has another connection")
+    func endlessBody() async throws {
+        try await FaultyServer.with { _ in
+            FaultyServer.Reply(head: "HTTP/1.1 200 OK\r\n\r\n", body: Array("pong".utf8), closes: true)
+        } _: { server in
+            let result = try await Self.run(.ping, server.url, until: { $0.requests > 4 })
+            #expect(result.isFaultless)
+            #expect(result.bytes == Int64(result.requests) * 4)
+        }
+    }
+
+    @Test("a chunked body leaves the connection open")
+    func chunkedBody() async throws {
+        try await FaultyServer.with { _ in
+            FaultyServer.Reply(
+                head: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n",
+                body: Array("4\r\npong\r\n0\r\n\r\n".utf8)
+            )
+        } _: { server in
+            let result = try await Self.run(.ping, server.url)
+            #expect(result.errors == 0)
+            // A run of two connections, each made once.
+            #expect(server.connections.made <= 2)
+        }
+    }
+
     @Test("one wrong byte is found", arguments: [true, false])
     func wrongByte(_ isPlayers: Bool) async throws {
         let count = Mutex(0)
