@@ -146,6 +146,9 @@ final class LoadConnection: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch (state, error) {
         case (.connecting, _), (.closed, _): return
+        // At once: the end of the connection, which follows, is a right one to a body without a length.
+        case (.asked, is IOError): fail(LoadFailure(.closed, "the connection broke before the answer"))
+        case (.inBody, is IOError): fail(LoadFailure(.shortBody, "the connection broke within the body"))
         // The end of the connection, which is told in its turn.
         case (_, is IOError), (_, is ChannelError): context.close(promise: nil)
         case (.inBody, HTTPParserError.invalidEOFState):

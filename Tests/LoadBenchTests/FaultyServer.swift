@@ -18,6 +18,8 @@ struct FaultyServer: Sendable {
         var head: String
         var body: [UInt8] = []
         var closes = false
+        /// Closes with a reset, as a process does that dies.
+        var resets = false
         /// The server stands still for so long: all answers that come after this one wait for it.
         var delay = TimeAmount.zero
     }
@@ -87,6 +89,12 @@ struct FaultyServer: Sendable {
         }
     }
 
+    /// The C struct, as SO_LINGER takes it: no waiting, and a reset in place of the end.
+    private struct Linger: Sendable {
+        var isOn: CInt = 1
+        var seconds: CInt = 0
+    }
+
     /// Until when the server stands still.
     private final class Pause: Sendable {
         private let end = Mutex(NIODeadline.now())
@@ -133,11 +141,15 @@ struct FaultyServer: Sendable {
         private func send(_ reply: Reply, _ context: ChannelHandlerContext) {
             var buffer = ByteBuffer(string: reply.head)
             buffer.writeBytes(reply.body)
-            guard buffer.readableBytes > 0 || reply.closes else { return }
+            guard buffer.readableBytes > 0 || reply.closes || reply.resets else { return }
             let written = context.writeAndFlush(wrapOutboundOut(buffer))
-            if reply.closes {
-                let context = NIOLoopBound(context, eventLoop: context.eventLoop)
-                written.whenComplete { _ in context.value.close(promise: nil) }
+            guard reply.closes || reply.resets else { return }
+            let context = NIOLoopBound(context, eventLoop: context.eventLoop)
+            written.whenComplete { _ in
+                if reply.resets, let options = context.value.channel as? any SocketOptionProvider {
+                    _ = options.unsafeSetSocketOption(level: .socket, name: .so_linger, value: Linger())
+                }
+                context.value.close(promise: nil)
             }
         }
 
