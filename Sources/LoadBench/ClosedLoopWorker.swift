@@ -164,7 +164,7 @@ final class ClosedLoopWorker: LoadWorker {
     private func fail(_ failure: LoadFailure) {
         var failure = failure
         if case .asking(let asked) = state, let range = asked.request.rangeField {
-            failure = LoadFailure(failure.kind, "\(range) of \(item.path): \(failure.detail)")
+            failure = LoadFailure(failure.kind, "\(range) of \(item.name): \(failure.detail)")
         }
         context.recorder.record { $0.failed(failure) }
         connection?.close()

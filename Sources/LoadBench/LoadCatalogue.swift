@@ -45,10 +45,10 @@ package enum LoadCatalogue {
                 patience: .seconds(60)
             )
         } catch let failure as LoadFailure {
-            throw LoadRefusal("no listing at \(folder): \(failure.detail)", .failed)
+            throw LoadRefusal("the address of --listing has no listing: \(failure.detail)", .failed)
         }
         let films = try films(in: Array(answer.bytes.readableBytesView), of: folder)
-        guard !films.isEmpty else { throw LoadRefusal("no video and no music in the listing at \(folder)", .failed) }
+        guard !films.isEmpty else { throw LoadRefusal("no video and no music in the listing", .failed) }
         return films
     }
 
@@ -57,7 +57,7 @@ package enum LoadCatalogue {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         guard let document = try? decoder.decode(Listing.self, from: Data(listing)) else {
-            throw LoadRefusal("what is at \(folder) is no listing as JSON", .failed)
+            throw LoadRefusal("the address of --listing has no listing as JSON", .failed)
         }
         return document.entries.filter(\.isFilm).compactMap { folder.following($0.url) }
     }

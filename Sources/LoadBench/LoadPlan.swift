@@ -42,9 +42,13 @@ package struct LoadItem: Sendable {
     /// Begins with a slash, percent-encoded.
     package let path: String
     package let reference: ContentReference
+    /// What reports call it.
+    package let name: String
 
-    package init(path: String, reference: ContentReference) {
+    /// - Parameter name: the path without the secrets in it; by default the path.
+    package init(path: String, reference: ContentReference, name: String? = nil) {
         self.path = path
         self.reference = reference
+        self.name = name ?? path
     }
 }

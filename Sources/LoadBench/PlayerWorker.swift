@@ -158,7 +158,7 @@ final class PlayerWorker: LoadWorker {
 
     private func fail(_ failure: LoadFailure) {
         let range = asked?.request.rangeField ?? ""
-        let failure = LoadFailure(failure.kind, "\(range) of \(item.path): \(failure.detail)")
+        let failure = LoadFailure(failure.kind, "\(range) of \(item.name): \(failure.detail)")
         context.recorder.record { $0.failed(failure) }
         asked = nil
         hangUp()

@@ -47,7 +47,7 @@ struct ContentOptions: ParsableArguments {
         guard FileManager.default.fileExists(atPath: compare, isDirectory: &isFolder), isFolder.boolValue else {
             return .file(try ReferenceFile(path: compare))
         }
-        guard let name = target.fileName else { throw LoadRefusal("\(target) names no file", .wrongUsage) }
+        guard let name = target.fileName else { throw LoadRefusal("\(target.shown) names no file", .wrongUsage) }
         return .file(try ReferenceFile(path: URL(filePath: compare).appending(path: name).path))
     }
 }
@@ -233,9 +233,9 @@ struct LoadOptions: ParsableArguments {
     private func contender(_ targets: [LoadTarget], _ references: [ContentReference]) throws -> LoadSession.Contender {
         let server = try LoadServer(targets[0], allowsRemote: allowRemote)
         return LoadSession.Contender(
-            name: targets.count == 1 ? "\(targets[0])" : "http://\(targets[0].authority)",
+            name: targets.count == 1 ? targets[0].shown : "http://\(targets[0].authority)",
             server: server,
-            items: zip(targets, references).map { LoadItem(path: $0.path, reference: $1) }
+            items: zip(targets, references).map { LoadItem(path: $0.path, reference: $1, name: $0.shownPath) }
         )
     }
 

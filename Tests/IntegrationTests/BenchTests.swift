@@ -30,6 +30,29 @@ import Testing
         #expect(ended.errors.contains(named))
     }
 
+    @Test("no report has the secrets of an address")
+    func secrets() async throws {
+        let folder = try Folder([:])
+        try FileManager.default.createDirectory(at: folder.url, withIntermediateDirectories: true)
+        let ended = try await Program.run(
+            [
+                "bench", "players", "http://127.0.0.1:1/film.mkv?token=hunter2", "--duration", "200ms", "--players",
+                "1",
+                "--json", "load.json", "--html", "load.html",
+            ],
+            in: folder.url
+        )
+        #expect(ended.status == 1)
+        let json = try String(contentsOf: folder.url.appending(path: "load.json"), encoding: .utf8)
+        let page = try String(contentsOf: folder.url.appending(path: "load.html"), encoding: .utf8)
+        for text in [ended.output, json, page] {
+            #expect(text.contains("bytes=0- of /film.mkv?token=redacted: nobody listens there"))
+            #expect(text.contains("http://127.0.0.1:1/film.mkv?token=redacted"))
+            #expect(!text.contains("hunter2"))
+        }
+        #expect(!ended.errors.contains("hunter2"))
+    }
+
     @Test("bench counts a connection that is refused, writes its reports, and exits with 1")
     func refused() async throws {
         let folder = try Folder([:])

@@ -230,6 +230,23 @@ import Testing
         #expect(Set(result.failures.keys) == [.refused])
     }
 
+    @Test("an error calls what was asked for by the name it has in reports", arguments: [true, false])
+    func name(_ isPlayers: Bool) async throws {
+        try await FaultyServer.with { request in
+            guard request.range != 0...0 else { return FaultyServer.sound(request) }
+            return FaultyServer.Reply(head: "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        } _: { server in
+            let result = try await Self.run(
+                isPlayers ? Self.players : Self.ranges,
+                server.url,
+                until: { $0.errors > 0 },
+                change: { $0.items = [LoadItem(path: "/film.mkv?token=5", reference: .unknown, name: "/film")] }
+            )
+            let detail = try #require(result.failures[.status(404)]?.detail)
+            #expect(detail.contains(" of /film: status 404"))
+        }
+    }
+
     @Test("at a rate, what the server delays is charged to all the requests that were due")
     func coordinatedOmission() async throws {
         let waited = Mutex(false)
