@@ -40,8 +40,9 @@ package struct LatencyHistogram: Sendable, Equatable {
     /// The time that `percent` of all do not exceed; `nil` if nothing was counted.
     package func percentile(_ percent: Double) -> Duration? {
         guard count > 0 else { return nil }
-        let share = min(max(percent, 0), 100) / 100
-        let rank = max((share * Double(count)).rounded(.up), 1)
+        let place = min(max(percent, 0), 100) * Double(count) / 100
+        // 99.9 is no binary fraction: what is a hair above a whole number is that number.
+        let rank = max((place - place * 1e-12).rounded(.up), 1)
         // The longest is known exactly.
         guard rank < Double(count) else { return longestTime }
         var seen = 0.0

@@ -12,8 +12,10 @@ import Testing
         let times = (0..<5000).map { _ in scale + Int64.random(in: 0..<(scale * 100), using: &random) }
         for time in times { histogram.record(.nanoseconds(time)) }
         let sorted = times.sorted()
-        for percent in [0.1, 1, 10, 50, 90, 99, 99.9, 100] {
-            let rank = Int((percent / 100 * 5000).rounded(.up))
+        let ranks =
+            [(0.1, 5), (1, 50), (10, 500), (50, 2500), (90, 4500), (99, 4950), (99.9, 4995), (100, 5000)]
+            as [(Double, Int)]
+        for (percent, rank) in ranks {
             let expected = Double(sorted[rank - 1])
             let found = try #require(histogram.percentile(percent)) / .nanoseconds(1)
             #expect(abs(found - expected) <= expected * 0.01)
@@ -22,6 +24,19 @@ import Testing
         let mean = try #require(histogram.mean) / .nanoseconds(1)
         let expected = Double(times.reduce(0, +)) / 5000
         #expect(abs(mean - expected) <= max(expected * 0.001, 1))
+    }
+
+    @Test(
+        "as many as a percentile says do not exceed it, and no more",
+        arguments: [(99.9, 1000), (99.9, 7000), (99, 100), (90, 10), (0.1, 1000), (33, 300)] as [(Double, Int)]
+    )
+    func rank(_ percent: Double, _ count: Int) throws {
+        // Those up to the rank took a millisecond, the others a second.
+        let rank = Int((percent * 10).rounded()) * count / 1000
+        var histogram = LatencyHistogram()
+        for place in 1...count { histogram.record(place <= rank ? .milliseconds(1) : .seconds(1)) }
+        #expect(try #require(histogram.percentile(percent)) < .milliseconds(2))
+        #expect(try #require(histogram.percentile(percent + 0.01)) > .milliseconds(500))
     }
 
     @Test("one time is every percentile of itself", arguments: [0, 1, 255, 256, 257, 1_234_567_891] as [Int64])
