@@ -30,7 +30,7 @@ final class ClosedLoopWorker: LoadWorker {
     private var random: SeededRandom
     private var state = State.waiting(until: .zero)
     private var connection: LoadConnection?
-    private var isStopping = false
+    private var stoppedAt: Duration?
     /// When the request that waits for its time, or for a connection, is due.
     private var due: Duration?
 
@@ -38,6 +38,8 @@ final class ClosedLoopWorker: LoadWorker {
         self.context = context
         self.random = random
     }
+
+    private var isStopping: Bool { stoppedAt != nil }
 
     var isDone: Bool {
         if case .stopped = state { return true }
@@ -56,7 +58,7 @@ final class ClosedLoopWorker: LoadWorker {
     }
 
     func stop(at now: Duration) {
-        isStopping = true
+        stoppedAt = now
         switch state {
         case .asking, .stopped: break
         case .waiting, .connecting, .idle: cut()
@@ -64,7 +66,6 @@ final class ClosedLoopWorker: LoadWorker {
     }
 
     func cut() {
-        if case .asking = state { return fail(LoadFailure(.timeout, "not at its end when the load was over")) }
         connection?.close()
         connection = nil
         state = .stopped
@@ -147,9 +148,12 @@ final class ClosedLoopWorker: LoadWorker {
         } catch {
             return fail(error)
         }
-        (asked.check, asked.lastByte) = (check, context.now)
+        let now = context.now
+        (asked.check, asked.lastByte) = (check, now)
         state = .asking(asked)
         context.recorder.record { $0.received(bytes.readableBytes, compared: check.compared - before) }
+        // It is long, and right so far.
+        if let stoppedAt, now - stoppedAt > context.plan.drain { cut() }
     }
 
     private func finish() {

@@ -15,6 +15,9 @@ package struct LoadPlan: Sendable {
     package var seed: UInt64
     /// How long a client waits for a byte.
     package var patience = Duration.seconds(30)
+    /// How long answers that were asked for in time may take to their end. What still comes after that is left, which is
+    /// no error.
+    package var drain = Duration.seconds(10)
     /// Event loops.
     package var threads = 1
     /// At least one. The first is the most popular.

@@ -15,6 +15,7 @@ package struct LoadReport: Sendable, Codable, Equatable {
 
     package struct Server: Sendable, Codable, Equatable {
         package let url: String
+        /// Of the stages. Requests and bytes a second are those that came within them.
         package let seconds: Double
         package let requests: Int
         package let requestsPerSecond: Double

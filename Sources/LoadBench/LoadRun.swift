@@ -72,11 +72,7 @@ package struct LoadRun: Sendable {
             }
             tasks.cancelAll()
         }
-        let elapsed = clock.now
-        recorder.record {
-            $0.missed = pace?.missed(at: plan.stages.duration) ?? 0
-            $0.end(after: elapsed)
-        }
+        recorder.record { $0.missed = pace?.missed(at: plan.stages.duration) ?? 0 }
         return recorder.result
     }
 

@@ -7,7 +7,7 @@ protocol LoadWorker: AnyObject {
     func tick(at now: Duration)
     /// Asks no more. What was asked for and does not come is an error all the same.
     func stop(at now: Duration)
-    /// Ends what is still under way.
+    /// Leaves what is still under way.
     func cut()
     /// Nothing is under way after ``stop(at:)``.
     var isDone: Bool { get }

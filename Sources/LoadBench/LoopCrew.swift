@@ -5,8 +5,6 @@ import Synchronization
 final class LoopCrew {
     /// How often workers are looked after.
     static let tick = Duration.milliseconds(25)
-    /// How long answers that were asked for in time may take to their end.
-    private static let drain = Duration.seconds(10)
 
     private let context: WorkerContext
     private let part: (index: Int, count: Int)
@@ -18,7 +16,7 @@ final class LoopCrew {
     private var leaving: [any LoadWorker] = []
     private var lastLevel = 0
     private var made: UInt64 = 0
-    private var end: Duration?
+    private var isEnding = false
 
     /// - Parameter part: which event loop this is, of how many.
     init(_ context: WorkerContext, part: (index: Int, count: Int), isCancelled: Flag) {
@@ -46,11 +44,12 @@ final class LoopCrew {
         for worker in workers { worker.tick(at: now) }
         for worker in leaving { worker.tick(at: now) }
         leaving.removeAll(where: \.isDone)
-        if let end { return finish(since: end, now) }
+        if isEnding { return finish() }
         guard now < context.plan.stages.duration, !isCancelled.isSet else {
-            end = now
+            isEnding = true
+            context.recorder.record { $0.end(after: now) }
             adjust(to: 0, now)
-            return finish(since: now, now)
+            return finish()
         }
         let level = context.plan.stages.level(at: now)
         if lastLevel == 0, level > 0 { context.pace?.resume(at: now) }
@@ -71,9 +70,10 @@ final class LoopCrew {
         }
     }
 
-    private func finish(since end: Duration, _ now: Duration) {
+    /// Each worker that leaves is done within the plan's drain and patience.
+    private func finish() {
         guard !leaving.isEmpty else { return promise.succeed() }
-        guard now - end > Self.drain || isCancelled.isSet else { return }
+        guard isCancelled.isSet else { return }
         for worker in leaving { worker.cut() }
         leaving = []
         promise.succeed()

@@ -43,8 +43,10 @@ package struct Measurements: Sendable {
     package private(set) var abandoned = 0
     /// Requests that were due and could not be sent, for want of a connection.
     package var missed = 0
-    /// How long the load went on.
+    /// How long the stages were.
     package private(set) var elapsed = Duration.zero
+    /// What came within that time. One answer that is late would otherwise make a server look slow that was not.
+    private var timely: (requests: Int, bytes: Int64) = (0, 0)
     /// One for each second, in order.
     package private(set) var seconds: [Second] = []
 
@@ -114,7 +116,12 @@ package struct Measurements: Sendable {
         (current, currentFirstByte) = (Second(), LatencyHistogram())
     }
 
-    package mutating func end(after elapsed: Duration) { self.elapsed = elapsed }
+    /// Ends the stages, at the first call. What is counted later is in no rate.
+    package mutating func end(after elapsed: Duration) {
+        guard self.elapsed == .zero else { return }
+        self.elapsed = elapsed
+        timely = (requests, bytes)
+    }
 
     /// Adds another round against the same server; its seconds come after these.
     package mutating func append(_ other: Measurements) {
@@ -135,13 +142,14 @@ package struct Measurements: Sendable {
         abandoned += other.abandoned
         missed += other.missed
         elapsed += other.elapsed
+        timely = (timely.requests + other.timely.requests, timely.bytes + other.timely.bytes)
         seconds += other.seconds
     }
 
     // MARK: - Figures
 
-    package var requestsPerSecond: Double { perSecond(Double(requests)) }
-    package var bytesPerSecond: Double { perSecond(Double(bytes)) }
+    package var requestsPerSecond: Double { perSecond(Double(timely.requests)) }
+    package var bytesPerSecond: Double { perSecond(Double(timely.bytes)) }
 
     private func perSecond(_ count: Double) -> Double {
         elapsed > .zero ? count / elapsed.inSeconds : 0

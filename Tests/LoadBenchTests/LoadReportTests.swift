@@ -58,6 +58,19 @@ import Testing
         )
     }
 
+    @Test("what comes after the stages is counted, but not in what there was a second")
+    func late() {
+        var measurements = Self.measurements(step: .milliseconds(1))
+        measurements.received(1 << 20, compared: 0)
+        measurements.finished(after: .seconds(5))
+        measurements.end(after: .seconds(15))
+        measurements.append(Measurements())
+        #expect(measurements.requests == 101)
+        #expect(measurements.requestsPerSecond == 10)
+        #expect(measurements.bytesPerSecond == 10_485_760)
+        #expect(measurements.elapsed == .seconds(10))
+    }
+
     @Test("the ratio of two servers is the median of the rounds' ratios")
     func ratio() throws {
         let first = [2, 4, 90].map { Self.measurements(step: .milliseconds($0)) }

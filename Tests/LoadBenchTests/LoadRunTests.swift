@@ -222,6 +222,24 @@ import Testing
         }
     }
 
+    @Test("an answer that is still under way when the load is long over is no error")
+    func unfinished() async throws {
+        try await FaultyServer.with { _ in
+            FaultyServer.Reply(head: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", body: [1], delay: .seconds(1))
+        } _: { server in
+            let result = try await Self.run(
+                .ping,
+                server.url,
+                for: .milliseconds(100),
+                until: { $0.bytes > 0 },
+                change: { $0.drain = .zero }
+            )
+            #expect(result.errors == 0)
+            #expect(result.requests == 0)
+            #expect(result.bytesPerSecond == 0)
+        }
+    }
+
     @Test("nobody at the address is an error, not the end of the run", arguments: [true, false])
     func refused(_ isPlayers: Bool) async throws {
         let port = try await FaultyServer.with(FaultyServer.sound) { $0.port }
