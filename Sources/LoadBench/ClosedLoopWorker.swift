@@ -66,6 +66,8 @@ final class ClosedLoopWorker: LoadWorker {
     }
 
     func cut() {
+        if let due { context.pace?.giveBack(due) }
+        due = nil
         connection?.close()
         connection = nil
         state = .stopped

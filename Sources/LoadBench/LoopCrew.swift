@@ -53,8 +53,9 @@ final class LoopCrew {
         }
         let level = context.plan.stages.level(at: now)
         if lastLevel == 0, level > 0 { context.pace?.resume(at: now) }
-        lastLevel = level
         adjust(to: level / part.count + (part.index < level % part.count ? 1 : 0), now)
+        if lastLevel > 0, level == 0 { context.pace?.pause(at: now) }
+        lastLevel = level
     }
 
     private func adjust(to count: Int, _ now: Duration) {

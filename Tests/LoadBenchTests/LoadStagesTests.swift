@@ -46,6 +46,7 @@ import Testing
     @Test("requests are due at the rate, however late they are taken")
     func rate() {
         var pace = RequestPace(perSecond: 50)
+        pace.resume(at: .zero)
         let due = (0..<4).map { _ in pace.take() }
         #expect(due == [.zero, .milliseconds(20), .milliseconds(40), .milliseconds(60)])
         #expect(pace.missed(at: .milliseconds(79)) == 0)
@@ -59,6 +60,42 @@ import Testing
         #expect(pace.take() == .seconds(3))
         pace.resume(at: .seconds(1))
         #expect(pace.take() == .milliseconds(3100))
+    }
+
+    @Test("what was not sent before there was nobody to ask is missed, and nothing after that")
+    func pause() {
+        var pace = RequestPace(perSecond: 50)
+        #expect(pace.missed(at: .seconds(5)) == 0)
+        pace.resume(at: .seconds(5))
+        for _ in 0..<3 { _ = pace.take() }
+        // 5.06 s, 5.08 s and 5.1 s.
+        pace.pause(at: .milliseconds(5101))
+        pace.pause(at: .milliseconds(5500))
+        #expect(pace.missed(at: .seconds(65)) == 3)
+        pace.resume(at: .seconds(65))
+        #expect(pace.take() == .seconds(65))
+        #expect(pace.missed(at: .milliseconds(65_019)) == 3)
+        #expect(pace.missed(at: .milliseconds(65_021)) == 4)
+    }
+
+    @Test("what a connection gives back is sent by another one, or missed if it was due")
+    func giveBack() {
+        var pace = RequestPace(perSecond: 10)
+        pace.resume(at: .zero)
+        let due = (0..<3).map { _ in pace.take() }
+        pace.giveBack(due[1])
+        #expect(pace.missed(at: .milliseconds(99)) == 0)
+        #expect(pace.missed(at: .milliseconds(101)) == 1)
+        #expect(pace.take() == .milliseconds(100))
+        pace.giveBack(due[1])
+        pace.giveBack(due[2])
+        pace.pause(at: .milliseconds(150))
+        #expect(pace.missed(at: .seconds(9)) == 1)
+        pace.giveBack(.milliseconds(140))
+        pace.giveBack(.milliseconds(160))
+        #expect(pace.missed(at: .seconds(9)) == 2)
+        pace.resume(at: .seconds(9))
+        #expect(pace.take() == .seconds(9))
     }
 }
 
