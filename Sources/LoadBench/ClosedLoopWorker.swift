@@ -23,13 +23,15 @@ final class ClosedLoopWorker: LoadWorker {
         var keepsConnection = true
     }
 
-    /// After a failure, so that a server that refuses is not asked without an end.
+    /// After a failure, or a connection that was ended unused, so that a server that refuses is not asked without an end.
     private static let respite = Duration.milliseconds(100)
 
     private let context: WorkerContext
     private var random: SeededRandom
     private var state = State.waiting(until: .zero)
     private var connection: LoadConnection?
+    /// Whether there was an answer on this connection.
+    private var hasAnswer = false
     private var stoppedAt: Duration?
     /// When the request that waits for its time, or for a connection, is due.
     private var due: Duration?
@@ -75,6 +77,7 @@ final class ClosedLoopWorker: LoadWorker {
 
     private func connect() {
         state = .connecting
+        hasAnswer = false
         connection = LoadConnection(to: context.server, on: context.eventLoop, patience: context.plan.patience) {
             [weak self] in self?.take($0)
         }
@@ -122,7 +125,7 @@ final class ClosedLoopWorker: LoadWorker {
         case .head(let head): take(head)
         case .bytes(let bytes): take(bytes)
         case .end: finish()
-        case .closed: isStopping ? cut() : connect()
+        case .closed: reconnect()
         case .failed(let failure): fail(failure)
         }
     }
@@ -161,10 +164,19 @@ final class ClosedLoopWorker: LoadWorker {
     private func finish() {
         guard case .asking(let asked) = state else { return }
         let now = context.now
+        hasAnswer = true
         context.recorder.record { $0.finished(after: now - asked.at) }
         if asked.keepsConnection || isStopping { return next() }
         connection?.close()
         connect()
+    }
+
+    /// After the server ended the connection, as it may where nothing is under way.
+    private func reconnect() {
+        if isStopping { return cut() }
+        if hasAnswer { return connect() }
+        connection = nil
+        state = .waiting(until: context.now + Self.respite)
     }
 
     private func fail(_ failure: LoadFailure) {

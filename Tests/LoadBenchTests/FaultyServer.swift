@@ -66,7 +66,10 @@ struct FaultyServer: Sendable {
     }
 
     /// A server that runs while `body` does.
+    ///
+    /// - Parameter keepsConnections: whether it reads a request at all before it closes a connection.
     static func with<Value>(
+        keepsConnections: Bool = true,
         _ reply: @escaping @Sendable (Request) -> Reply,
         _ body: (FaultyServer) async throws -> Value
     ) async throws -> Value {
@@ -76,7 +79,9 @@ struct FaultyServer: Sendable {
             let channel = try await ServerBootstrap(group: group)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(Connection(reply, pause, connections))
+                        try channel.pipeline.syncOperations.addHandler(
+                            Connection(reply, pause, connections, isKept: keepsConnections)
+                        )
                     }
                 }
                 .bind(host: "127.0.0.1", port: 0).get()
@@ -114,15 +119,25 @@ struct FaultyServer: Sendable {
         private let reply: @Sendable (Request) -> Reply
         private let pause: Pause
         private let connections: Connections
+        private let isKept: Bool
         private var received = ""
 
-        init(_ reply: @escaping @Sendable (Request) -> Reply, _ pause: Pause, _ connections: Connections) {
+        init(
+            _ reply: @escaping @Sendable (Request) -> Reply,
+            _ pause: Pause,
+            _ connections: Connections,
+            isKept: Bool
+        ) {
             self.reply = reply
             self.pause = pause
             self.connections = connections
+            self.isKept = isKept
         }
 
-        func channelActive(context: ChannelHandlerContext) { connections.opened() }
+        func channelActive(context: ChannelHandlerContext) {
+            connections.opened()
+            if !isKept { context.close(promise: nil) }
+        }
 
         func channelInactive(context: ChannelHandlerContext) { connections.closed() }
 

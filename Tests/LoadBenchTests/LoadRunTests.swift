@@ -265,6 +265,18 @@ import Testing
         }
     }
 
+    @Test("a server that closes each connection at once is not asked for one without an end, and is an error")
+    func unusedConnections() async throws {
+        try await FaultyServer.with(keepsConnections: false, FaultyServer.sound) { server in
+            // The first request is due at once, the second one after the load.
+            let result = try await Self.run(.ping, server.url, until: { $0.errors > 0 }, change: { $0.rate = 0.1 })
+            #expect(Set(result.failures.keys) == [.closed])
+            #expect(result.requests == 0)
+            // Ten in a second, of two connections.
+            #expect(server.connections.made <= 30)
+        }
+    }
+
     @Test("at a rate, what the server delays is charged to all the requests that were due")
     func coordinatedOmission() async throws {
         let waited = Mutex(false)
