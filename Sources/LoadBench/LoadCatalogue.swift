@@ -6,7 +6,7 @@ import NIOPosix
 package enum LoadCatalogue {
     private static let answerLimit = 64 << 20
 
-    /// The lines of a file, without empty ones and those that begin with `#`.
+    /// The lines of a file, without blanks around them, empty ones and those that begin with `#`.
     ///
     /// - Throws: ``LoadRefusal`` if it cannot be read or a line is no address.
     package static func read(file path: String) throws(LoadRefusal) -> [LoadTarget] {
@@ -19,7 +19,7 @@ package enum LoadCatalogue {
             whereSeparator: \.isNewline
         )
         for (index, line) in lines.enumerated() {
-            let text = line.filter { $0 != " " && $0 != "\t" }
+            let text = String(line.trimmed)
             if text.isEmpty || text.hasPrefix("#") { continue }
             guard let target = LoadTarget(text) else {
                 throw LoadRefusal("\(path):\(index + 1): not \(LoadTarget.expectation)", .wrongUsage)
@@ -60,6 +60,16 @@ package enum LoadCatalogue {
             throw LoadRefusal("the address of --listing has no listing as JSON", .failed)
         }
         return document.entries.filter(\.isFilm).compactMap { folder.following($0.url) }
+    }
+}
+
+extension Substring {
+    /// Without blanks at its ends.
+    fileprivate var trimmed: Substring {
+        let isBlank = { (character: Character) in character == " " || character == "\t" }
+        var text = drop(while: isBlank)
+        while let last = text.last, isBlank(last) { text.removeLast() }
+        return text
     }
 }
 

@@ -1,3 +1,4 @@
+import Foundation
 import LoadBench
 import NIOCore
 import Testing
@@ -56,6 +57,29 @@ import Testing
             """
         let films = try LoadCatalogue.films(in: Array(listing.utf8), of: folder)
         #expect(films.map(\.description) == ["http://127.0.0.1:8080/media/b.mkv", "http://127.0.0.1:8080/f.mp3"])
+    }
+
+    /// What a file of films with this content has.
+    private static func films(inFile content: String) throws -> [String] {
+        let file = FileManager.default.temporaryDirectory.appending(path: "load-bench.\(UUID().uuidString)")
+        try Data(content.utf8).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        return try LoadCatalogue.read(file: file.path).map(\.description)
+    }
+
+    @Test("a list has a film in each line, with blanks around it or without")
+    func list() throws {
+        let content = "# Films\n\nhttp://127.0.0.1/a\n \thttp://127.0.0.1/b \t\r\n \n  # http://127.0.0.1/c\n"
+        #expect(try Self.films(inFile: content) == ["http://127.0.0.1/a", "http://127.0.0.1/b"])
+    }
+
+    @Test("blanks within an address are a mistake in the list, with its line")
+    func blanks() throws {
+        let refusal = #expect(throws: LoadRefusal.self) {
+            try Self.films(inFile: "http://127.0.0.1/a\nhttp://127.0.0.1/b c\n")
+        }
+        #expect(refusal?.description.contains(":2: not an address") == true)
+        #expect(refusal?.code == .wrongUsage)
     }
 
     @Test("what is no listing is refused", arguments: ["", "<html>", "[]", "{\"entries\": [{\"name\": 5}]}"])
