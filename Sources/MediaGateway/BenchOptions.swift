@@ -190,16 +190,20 @@ struct LoadOptions: ParsableArguments {
             throw ValidationError("\(stages.highest) at a time are more than --limit, which is \(limit).")
         }
         let session = try await orExit { try makeSession(work, stages, targets, content, change) }
+        let files = try await orExit {
+            (json: try json.map { try ReportFile(path: $0) }, html: try html.map { try ReportFile(path: $0) })
+        }
         let showsProgress = isatty(STDERR_FILENO) != 0
         let results = try await untilInterrupted {
             try await session.run { if showsProgress { note($0.text) } }
         }
         let report = LoadReport(session, results)
         print(report.text, terminator: "")
-        try await orExit {
-            if let json { try write(report.json(), to: json) }
-            if let html { try write(Array(report.page.utf8), to: html) }
-        }
+        // The one is written even if the other cannot be.
+        let written = [
+            Result { try files.json?.write(report.json()) }, Result { try files.html?.write(Array(report.page.utf8)) },
+        ]
+        try await orExit { for result in written { _ = try result.get() } }
         guard report.isFaultless else { throw ExitCode.failure }
     }
 
@@ -245,14 +249,6 @@ struct LoadOptions: ParsableArguments {
             throw LoadRefusal("--against is asked for the same films, so it is a server without a path", .wrongUsage)
         }
         return [server]
-    }
-
-    private func write(_ bytes: [UInt8], to path: String) throws {
-        do {
-            try Data(bytes).write(to: URL(filePath: path))
-        } catch {
-            throw LoadRefusal("cannot write \(path)", .failed)
-        }
     }
 }
 

@@ -30,6 +30,39 @@ import Testing
         #expect(ended.errors.contains(named))
     }
 
+    @Test("bench does not begin a load whose report cannot be written")
+    func reportFolder() async throws {
+        let folder = try Folder([:])
+        try FileManager.default.createDirectory(at: folder.url, withIntermediateDirectories: true)
+        for option in ["--json", "--html"] {
+            let ended = try await Program.run(
+                ["bench", "ping", "http://127.0.0.1:1/", "--duration", "24h", option, "nowhere/load"],
+                in: folder.url
+            )
+            #expect(ended.status == 1)
+            #expect(ended.output == "")
+            #expect(ended.errors.hasPrefix("media-gateway: cannot write nowhere/load: "))
+        }
+    }
+
+    @Test("a report that cannot be written does not keep the other one from its file")
+    func fullDevice() async throws {
+        let folder = try Folder(["load.html": String(repeating: "x", count: 1_000_000)])
+        let ended = try await Program.run(
+            [
+                "bench", "ping", "http://127.0.0.1:1/", "--duration", "200ms", "--connections", "1", "--json",
+                "/dev/full",
+                "--html", "load.html",
+            ],
+            in: folder.url
+        )
+        #expect(ended.status == 1)
+        #expect(ended.errors == "media-gateway: cannot write /dev/full\n")
+        let page = try String(contentsOf: folder.url.appending(path: "load.html"), encoding: .utf8)
+        #expect(page.hasPrefix("<!DOCTYPE html>\n"))
+        #expect(page.hasSuffix("</html>\n"))
+    }
+
     @Test("no report has the secrets of an address")
     func secrets() async throws {
         let folder = try Folder([:])
