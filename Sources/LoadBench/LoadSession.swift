@@ -33,13 +33,16 @@ package struct LoadSession: Sendable {
         self.rounds = max(rounds, 1)
     }
 
-    /// All rounds. Within one, the servers have their turns with the same seed, so that both are asked for the same.
+    /// All rounds. Within one, the servers have their turns with the same seed, so that both are asked for the same. Who
+    /// begins changes from round to round, so that what a first turn leaves behind, or what grows with time, is no one's
+    /// advantage.
     ///
     /// - Returns: for each server, what each round measured.
     package func run(_ progress: @escaping @Sendable (Progress) -> Void = { _ in }) async throws -> [[Measurements]] {
         var results = [[Measurements]](repeating: [], count: contenders.count)
         for round in 1...rounds {
-            for (index, contender) in contenders.enumerated() {
+            let turns = Array(contenders.enumerated())
+            for (index, contender) in round.isMultiple(of: 2) ? turns.reversed() : turns {
                 var plan = plan
                 plan.items = contender.items
                 plan.seed = plan.seed &+ UInt64(round - 1)

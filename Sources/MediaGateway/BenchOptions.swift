@@ -147,8 +147,8 @@ struct LoadOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A second server that has its turn after the first, round for round. It is asked for the same paths, or "
-                + "with ping and range for the path that is given here.",
+            "A second server that has its turns with the first; who begins changes from round to round. It is asked "
+                + "for the same paths, or with ping and range for the path that is given here.",
             valueName: "url"
         )
     )

@@ -344,8 +344,39 @@ import Testing
         }
     }
 
-    /// A round of each.
-    private static func compare(_ servers: [FaultyServer]) async throws -> LoadReport {
+    @Test("of two servers, the other one begins in every second round")
+    func turns() async throws {
+        let turns = Turns()
+        try await FaultyServer.with {
+            turns.answer($0, of: "a")
+        } _: { first in
+            try await FaultyServer.with {
+                turns.answer($0, of: "b")
+            } _: { second in
+                _ = try await Self.compare([first, second], for: .milliseconds(50), rounds: 3)
+            }
+        }
+        #expect(turns.names == ["a", "b", "b", "a", "a", "b"])
+    }
+
+    private final class Turns: Sendable {
+        private let log = Mutex([String]())
+
+        var names: [String] { log.withLock { $0 } }
+
+        func answer(_ request: FaultyServer.Request, of name: String) -> FaultyServer.Reply {
+            // Each turn begins with the question for the size.
+            if request.range == 0...0 { log.withLock { $0.append(name) } }
+            return FaultyServer.sound(request)
+        }
+    }
+
+    /// Rounds of each.
+    private static func compare(
+        _ servers: [FaultyServer],
+        for duration: Duration = .milliseconds(500),
+        rounds: Int = 1
+    ) async throws -> LoadReport {
         let reference = ContentReference.first(BlockLedger())
         let contenders = try servers.map { server in
             let target = try #require(LoadTarget(server.url))
@@ -355,11 +386,10 @@ import Testing
                 items: [LoadItem(path: target.path, reference: reference)]
             )
         }
-        let stages = LoadStages(1, for: .milliseconds(500))
         let session = LoadSession(
-            LoadPlan(ranges, stages: stages, seed: 1, items: contenders[0].items),
+            LoadPlan(ranges, stages: LoadStages(1, for: duration), seed: 1, items: contenders[0].items),
             contenders,
-            rounds: 1
+            rounds: rounds
         )
         return LoadReport(session, try await session.run())
     }
