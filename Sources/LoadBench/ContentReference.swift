@@ -21,7 +21,8 @@ package final class ReferenceFile: Sendable {
 
     /// - Throws: ``LoadRefusal`` if there is no such file, or it cannot be read.
     package init(path: String) throws(LoadRefusal) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Without waiting for somebody who writes, should it be a pipe.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             throw LoadRefusal("cannot read \(path): \(String(cString: strerror(errno)))", .failed)
         }

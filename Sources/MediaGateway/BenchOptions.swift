@@ -25,7 +25,7 @@ struct ConnectionOptions: ParsableArguments {
 struct ContentOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A file that has the same bytes, or a folder with files of the same names. "
+            "A file that has the same bytes, or, for several films, a folder with files of the same names. "
                 + "(default: every block of 16 KiB is compared with the first time it came, from whatever server)",
             valueName: "path"
         )
@@ -39,16 +39,24 @@ struct ContentOptions: ParsableArguments {
         guard compare == nil || !noCompare else { throw ValidationError("--compare or --no-compare, not both.") }
     }
 
+    /// Opens a file for each target where it compares with a folder.
+    ///
+    /// - Returns: a reference for each target.
     /// - Throws: ``LoadRefusal``.
-    func reference(for target: LoadTarget) throws -> ContentReference {
-        guard !noCompare else { return .unknown }
-        guard let compare else { return .first(BlockLedger()) }
+    func references(for targets: [LoadTarget]) throws -> [ContentReference] {
+        guard !noCompare else { return targets.map { _ in .unknown } }
+        guard let compare else { return targets.map { _ in .first(BlockLedger()) } }
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: compare, isDirectory: &isFolder), isFolder.boolValue else {
-            return .file(try ReferenceFile(path: compare))
+            guard targets.count == 1 else {
+                throw LoadRefusal("--compare is a folder where there are several films", .wrongUsage)
+            }
+            return [.file(try ReferenceFile(path: compare))]
         }
-        guard let name = target.fileName else { throw LoadRefusal("\(target.shown) names no file", .wrongUsage) }
-        return .file(try ReferenceFile(path: URL(filePath: compare).appending(path: name).path))
+        return try targets.map { target in
+            guard let name = target.fileName else { throw LoadRefusal("\(target.shown) names no file", .wrongUsage) }
+            return .file(try ReferenceFile(path: URL(filePath: compare).appending(path: name).path))
+        }
     }
 }
 
@@ -217,8 +225,9 @@ struct LoadOptions: ParsableArguments {
         guard let first = targets.first, targets.allSatisfy({ $0.isOnSameServer(as: first) }) else {
             throw LoadRefusal("all films are on one server; name the other one with --against", .wrongUsage)
         }
+        DescriptorRoom.make(connections: stages.highest, files: targets.count)
         // The same for both servers, so that they are compared with each other.
-        let references = try targets.map { try content?.reference(for: $0) ?? .unknown }
+        let references: [ContentReference] = try content?.references(for: targets) ?? targets.map { _ in .unknown }
         var contenders = [try contender(targets, references)]
         if let against { contenders.append(try contender(others(targets, on: against), references)) }
         var plan = LoadPlan(
@@ -230,7 +239,6 @@ struct LoadOptions: ParsableArguments {
         plan.patience = patience.duration
         plan.threads = threads
         change(&plan)
-        DescriptorRoom.make(for: stages.highest)
         return LoadSession(plan, contenders, rounds: rounds ?? (against == nil ? 1 : 3))
     }
 
@@ -271,11 +279,11 @@ private func note(_ line: String) { FileHandle.standardError.write(Data("\(line)
 /// The soft limit of open descriptors is often 1024.
 private enum DescriptorRoom {
     /// As far as the hard limit allows; connections beyond it are errors of the run.
-    static func make(for connections: Int) {
+    static func make(connections: Int, files: Int) {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
         // Some are closing while others open.
-        let needed = rlim_t(2 * connections + 256)
+        let needed = rlim_t(2 * connections + files + 256)
         guard limit.rlim_cur < needed else { return }
         limit.rlim_cur = min(needed, limit.rlim_max)
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)

@@ -22,6 +22,7 @@ import Testing
             (["players", "http://127.0.0.1:1/", "--bit-rate", "0Mbit/s"], "--bit-rate"),
             (["players", "http://127.0.0.1:1/", "http://127.0.0.1:2/"], "--against"),
             (["range", "http://127.0.0.1:1/", "--compare", "x", "--no-compare"], "--no-compare"),
+            (["players", "http://127.0.0.1:1/a", "http://127.0.0.1:1/b", "--compare", #filePath], "--compare"),
         ]
     )
     func usage(_ arguments: [String], _ named: String) async throws {

@@ -80,6 +80,14 @@ import Testing
         #expect(Self.check(reference, 0..<Self.size, piece: 10_000) == nil)
     }
 
+    @Test("a pipe is refused, and not waited for")
+    func pipe() {
+        let path = FileManager.default.temporaryDirectory.appending(path: "load-bench.\(UUID().uuidString)").path
+        #expect(mkfifo(path, 0o600) == 0)
+        defer { unlink(path) }
+        #expect(throws: LoadRefusal.self) { try ReferenceFile(path: path) }
+    }
+
     @Test("what is no file is refused", arguments: ["/nonexistent/film.mkv", "/"])
     func noFile(_ path: String) {
         #expect(throws: LoadRefusal.self) { try ReferenceFile(path: path) }
