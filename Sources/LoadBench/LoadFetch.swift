@@ -18,7 +18,7 @@ final class LoadFetch {
     /// - Parameters:
     ///   - limit: bytes of a body; a longer one is a failure.
     ///   - patience: for all of it.
-    /// - Throws: ``LoadFailure``.
+    /// - Throws: ``LoadFailure``, and `CancellationError` as soon as the task is cancelled.
     static func get(
         _ path: String,
         _ request: LoadRequest,
@@ -28,12 +28,22 @@ final class LoadFetch {
         limit: Int,
         patience: Duration
     ) async throws -> Answer {
-        try await eventLoop.flatSubmit {
-            let fetch = LoadFetch(request, limit: limit, eventLoop.makePromise())
-            fetch.start(path, accept, server, eventLoop, patience)
-            return fetch.promise.futureResult
+        let fetch = NIOLoopBoundBox.makeEmptyBox(valueType: LoadFetch.self, eventLoop: eventLoop)
+        let isCancelled = Flag()
+        return try await withTaskCancellationHandler {
+            try await eventLoop.flatSubmit {
+                let started = LoadFetch(request, limit: limit, eventLoop.makePromise())
+                fetch.value = started
+                started.start(path, accept, server, eventLoop, patience)
+                // Where the handler came before there was anything to end.
+                if isCancelled.isSet { started.end(.failure(CancellationError())) }
+                return started.promise.futureResult
+            }
+            .get()
+        } onCancel: {
+            isCancelled.set()
+            eventLoop.execute { fetch.value?.end(.failure(CancellationError())) }
         }
-        .get()
     }
 
     private init(_ request: LoadRequest, limit: Int, _ promise: EventLoopPromise<Answer>) {
@@ -80,11 +90,11 @@ final class LoadFetch {
         end(.failure(LoadFailure(.length, "more than \(limit) bytes")))
     }
 
-    private func end(_ result: Result<Answer, LoadFailure>) {
+    private func end(_ result: Result<Answer, any Error>) {
         guard !isOver else { return }
         isOver = true
         connection?.close()
         connection = nil
-        promise.completeWith(result.mapError { $0 as any Error })
+        promise.completeWith(result)
     }
 }

@@ -327,6 +327,28 @@ import Testing
         }
     }
 
+    @Test("a run that waits for its first answer is cancelled at once, too")
+    func cancellationBeforeTheLoad() async throws {
+        let asked = AsyncStream.makeStream(of: Void.self)
+        try await FaultyServer.with { _ in
+            asked.continuation.yield()
+            return FaultyServer.Reply(head: "")
+        } _: { server in
+            // Cancelled below.
+            let run = Task {
+                let target = try #require(LoadTarget(server.url))
+                let item = LoadItem(path: target.path, reference: .unknown)
+                var plan = LoadPlan(Self.ranges, stages: LoadStages(2, for: .seconds(3600)), seed: 1, items: [item])
+                // Longer than a test may take.
+                plan.patience = .seconds(3600)
+                return try await LoadRun(plan, against: LoadServer(target, allowsRemote: false)).run()
+            }
+            for await _ in asked.stream { break }
+            run.cancel()
+            await #expect(throws: CancellationError.self) { try await run.value }
+        }
+    }
+
     @Test("two servers have their turns, and one that gives other bytes than the first is found out")
     func against() async throws {
         try await FaultyServer.with(FaultyServer.sound) { first in
