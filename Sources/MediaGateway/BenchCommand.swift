@@ -52,7 +52,12 @@ struct BenchCommand: AsyncParsableCommand {
     struct Range: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Asks for random ranges of one file on kept connections, as fast as they come.",
-            discussion: "Expects 206 with exactly the bytes asked for."
+            discussion: """
+                Expects 206 with exactly the bytes asked for.
+
+                Without --compare only whole blocks of 16 KiB are compared. Ranges shorter than that hold none, those from \
+                32 KiB on always do; the report says which part of the bytes was compared.
+                """
         )
 
         @Argument(help: "The file.")
