@@ -26,7 +26,7 @@ package struct LoadFailure: Error, Sendable, Equatable {
     }
 
     package let kind: Kind
-    /// One line, and nothing that a terminal would obey.
+    /// One line, and nothing that a terminal would obey or that is not seen.
     package let detail: String
 
     private static let longest = 300
@@ -36,7 +36,11 @@ package struct LoadFailure: Error, Sendable, Equatable {
         self.kind = kind
         var text = String.UnicodeScalarView()
         for scalar in detail.unicodeScalars.prefix(Self.longest) {
-            text.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
+            switch scalar.properties.generalCategory {
+            // Format is what turns the direction of text, too.
+            case .control, .format, .lineSeparator, .paragraphSeparator: text.append("\u{FFFD}")
+            default: text.append(scalar)
+            }
         }
         self.detail = String(text)
     }

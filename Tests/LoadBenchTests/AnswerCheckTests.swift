@@ -84,5 +84,7 @@ import Testing
         let failure = LoadFailure(.range, "Content-Range: \u{1B}[2J\r\n" + String(repeating: "x", count: 100_000))
         #expect(failure.detail.hasPrefix("Content-Range: \u{FFFD}[2J\u{FFFD}\u{FFFD}xxx"))
         #expect(failure.detail.count <= 300)
+        let lines = LoadFailure(.range, "a\u{2028}b\u{2029}c\u{202E}d\u{200B}e é –")
+        #expect(lines.detail == "a\u{FFFD}b\u{FFFD}c\u{FFFD}d\u{FFFD}e é –")
     }
 }
