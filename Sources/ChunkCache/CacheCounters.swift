@@ -37,8 +37,21 @@ package final class CacheCounters: Sendable {
     package let chunks = Counter()
     /// What of the bytes is pinned, and is not evicted.
     package let pinnedBytes = Counter()
+    /// Chunks that were checked in the background, and their bytes.
+    package let scrubbedChunks = Counter()
+    package let scrubbedBytes = Counter()
     /// Bytes that wait to be written.
     package let queuedBytes = Counter()
+
+    private let scrubbedAll = Atomic<Int64>(0)
+
+    /// When the background check had been through all chunks the last time, in seconds since 1970; `nil` if it never has.
+    package var scrubbedAllAt: Int64? {
+        let time = scrubbedAll.load(ordering: .relaxed)
+        return time == 0 ? nil : time
+    }
+
+    func noteScrubbedAll(at time: Int64) { scrubbedAll.store(time, ordering: .relaxed) }
 
     /// What one source has of ``CacheCounters/bytes`` and ``CacheCounters/chunks``.
     package struct Share: Sendable, Hashable {

@@ -74,7 +74,8 @@ extension ChunkStore {
         return runs
     }
 
-    /// Reads and checks every chunk, one after the other, and drops those that are not what was stored.
+    /// Reads and checks every chunk, one after the other, and drops those that are not what was stored. What was not in
+    /// memory before is not afterwards.
     ///
     /// - Parameter progress: called after each chunk.
     /// - Throws: `CancellationError`, and what fails in the database.
@@ -84,10 +85,10 @@ extension ChunkStore {
         // What there was at the start has been found by then.
         await flush()
         var result = CacheVerification(total: counters.chunks.value)
-        var next: ChunkID? = ChunkID(object: 0, index: 0)
+        var next: ChunkID? = .first
         while let start = next {
             try Task.checkCancellation()
-            guard let checked = try await pool.runIfActive({ try self.verifyOne(from: start) }) else { break }
+            guard let checked = try await pool.runIfActive({ try self.checkOne(from: start) }) else { break }
             next = checked.id.next
             result.checked += 1
             result.bytes += Int64(checked.length)
@@ -98,33 +99,8 @@ extension ChunkStore {
         return result
     }
 
-    /// Checks the first chunk that is not before `start`, in a read of its own.
-    private func verifyOne(from start: ChunkID) throws -> (id: ChunkID, length: Int, isCorrupt: Bool)? {
+    private func checkOne(from start: ChunkID) throws -> CheckedChunk? {
         guard let (environment, chunks) = writer.reading else { return nil }
-        var found: (id: ChunkID, length: Int, fault: ChunkRecordFault?)?
-        do {
-            try environment.read { transaction in
-                try transaction.walk(chunks, from: start) { key, value in
-                    guard let id = ChunkID(key: key) else { return .next }
-                    value.withUnsafeBytes { Residency.willNeed($0) }
-                    found = (id, value.byteCount, ChunkRecord.fault(of: value, id: id))
-                    return .stop
-                }
-            }
-        } catch {
-            writer.noteReadFailure(error, of: environment)
-            throw error
-        }
-        guard let found else { return nil }
-        if let fault = found.fault { writer.drop(found.id, corruptBy: fault) } else { table.markVerified(found.id) }
-        return (found.id, found.length, found.fault != nil)
-    }
-}
-
-extension ChunkID {
-    /// In the order of keys; `nil` behind the last there can be.
-    fileprivate var next: ChunkID? {
-        if index < .max { return ChunkID(object: object, index: index + 1) }
-        return object < .max ? ChunkID(object: object + 1, index: 0) : nil
+        return try checkOne(from: start, environment, chunks)
     }
 }

@@ -24,6 +24,8 @@ package struct ChunkStoreSettings: Sendable {
     /// What the file system must have free for the cache to grow, in bytes.
     package var minFreeDisk: Int64
     package var durability: LMDBSettings.Durability
+    /// How fast ``ChunkStore/maintain(now:)`` has all chunks checked, over and over, in bytes a second; 0: not at all.
+    package var scrubRate: Int64 = 0
     /// Whether what is there may go at the opening: a database that cannot be used, or is of another format, for a new
     /// one, without which there is no cache; and what is beyond a limit that is lower now.
     package var mayReplace = true
@@ -70,7 +72,8 @@ package final class ChunkStore: Sendable {
     let writer: StoreWriter
     /// For page faults and checksums.
     let pool: NIOThreadPool
-    private let residents = ResidencyMemory()
+    let residents = ResidencyMemory()
+    let scrubbing: Mutex<Scrub>
     private let preparing = Mutex<Set<ChunkID>>([])
     private let isClosing = Atomic(false)
 
@@ -86,6 +89,7 @@ package final class ChunkStore: Sendable {
         self.settings = settings
         self.pool = pool
         budget = FillBudget(bytes: settings.fillBytes)
+        scrubbing = Mutex(Scrub(bytesPerSecond: settings.scrubRate))
         directory = ObjectDirectory(
             chunkSize: Int64(settings.chunkSize),
             attributedBytes: settings.attributedBytes,
@@ -109,8 +113,11 @@ package final class ChunkStore: Sendable {
         table.removeAllStored()
     }
 
-    /// Runs what has to be done from time to time: about once a second.
-    package func maintain(now: ContinuousClock.Instant = .now) { writer.maintain(now: now) }
+    /// Runs what has to be done from time to time: about once a second. Does not wait for it.
+    package func maintain(now: ContinuousClock.Instant = .now) {
+        writer.maintain(now: now)
+        goOnScrubbing(now: now)
+    }
 
     /// Returns when everything that was complete before the call has been written or given up.
     package func flush() async { await writer.flush() }

@@ -92,6 +92,13 @@ extension GatewayConfig.Cache {
             _ in
             PinBudget(text)
         }
+        scrubRate = reader.read("scrub_rate", default: fallback.scrubRate, literal: Self.rateOrNone) { value in
+            if let text = value.text, ["", "0"].contains(text) { return .value(nil) }
+            guard let rate = value.text.flatMap(ByteRate.init), rate <= Self.fastestScrub else {
+                return .expected("a rate up to \(Self.fastestScrub) such as \"8MiB/s\", or \"0\" for none")
+            }
+            return .value(rate.bytesPerSecond == 0 ? nil : rate)
+        }
         sync = reader.choice("sync", default: fallback.sync)
         let chunks = size.bytes / chunkSize.bytes
         if chunks < Self.fewestChunks {
@@ -112,6 +119,9 @@ extension GatewayConfig.Cache {
 
     private static let chunkSizes = (16...24).map { Int64(1) << $0 }
     static let fewestChunks: Int64 = 8
+    private static let fastestScrub = ByteRate(bytesPerSecond: 1 << 40)
+
+    private static func rateOrNone(_ rate: ByteRate?) -> String { quotedForTOML(rate?.description ?? "0") }
 }
 
 extension GatewayConfig.Limits {

@@ -333,7 +333,8 @@ def main(out: report.Report, quick: bool) -> None:
     print(f"      cache_damage: seed {seed}", flush=True)
     source = random.Random(seed)
     with gateway.folder() as root, gateway.folder("kept.") as kept:
-        server = cache_probe.server(root, chunk=f"{CHUNK}B", more='policy = "lru"')
+        # What is damaged is to be found by those who read it.
+        server = cache_probe.server(root, chunk=f"{CHUNK}B", more='policy = "lru"\nscrub_rate = "0"')
         try:
             damaged = Damaged(server, root, kept / "cache")
             out.check(len(damaged.pages) == damaged.chunks, "every chunk is found in the file",

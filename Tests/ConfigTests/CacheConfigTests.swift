@@ -25,6 +25,7 @@ struct CacheConfigTests {
             max_age = "36h"
             min_free_disk = "0B"
             pin_budget = "100GiB"
+            scrub_rate = "512KiB/s"
             sync = "strict"
             """
         let loaded = load(["config.toml": text])
@@ -35,6 +36,7 @@ struct CacheConfigTests {
         #expect(cache.policy == .lru && cache.admission == .secondHit && cache.sync == .strict)
         #expect(cache.maxAge == .seconds(36 * 3600))
         #expect(cache.pinBudget == .size(ByteSize(bytes: 100 << 30)))
+        #expect(cache.scrubRate == ByteRate(bytesPerSecond: 512 << 10))
     }
 
     @Test("the environment and the command line reach every key of the cache, and the source's")
@@ -74,6 +76,24 @@ struct CacheConfigTests {
         let loaded = load(["config.toml": "[cache]\nsize = \"409MiB\"\npin_budget = \"\(text)\"\n"])
         #expect(loaded.diagnostics.errorCount == (bytes == nil ? 1 : 0))
         if let bytes { #expect(loaded.config.cache.pinBudget.bytes(of: loaded.config.cache.size) == bytes) }
+    }
+
+    @Test("a scrub has a rate, or there is none", arguments: ["", "0", "0B/s", "8MiB/s", "1TiB/s"])
+    func scrubRate(_ text: String) {
+        for loaded in [
+            load(["config.toml": "[cache]\nscrub_rate = \"\(text)\"\n"]),
+            load(["config.toml": ""], environment: ["MEDIA_GATEWAY__CACHE__SCRUB_RATE": text]),
+        ] {
+            #expect(loaded.diagnostics.render() == "")
+            let rate = loaded.config.cache.scrubRate
+            #expect(rate?.description == (["", "0", "0B/s"].contains(text) ? nil : text))
+        }
+    }
+
+    @Test("a scrub has no rate that is none, or impossible", arguments: ["8MiB", "8", "-1B/s", "2TiB/s", "off"])
+    func noScrubRate(_ text: String) {
+        let loaded = load(["config.toml": "[cache]\nscrub_rate = \"\(text)\"\n"])
+        #expect(loaded.diagnostics.errorCount == 1)
     }
 
     @Test("a source has a limit of its own or none, however it is said")

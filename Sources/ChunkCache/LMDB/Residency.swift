@@ -1,6 +1,6 @@
 import Glibc
 
-/// Whether bytes of a mapped file are in memory, and how to get them there.
+/// Whether bytes of a mapped file are in memory, and how to get them there, and away.
 ///
 /// For one mebibyte, with a processor that was busy with other things as well: to ask takes about 2 µs; to announce the
 /// need 15 to 25 µs if all is there, and as long as the disk takes to accept the requests if not; to touch what is there
@@ -48,6 +48,24 @@ package enum Residency {
         for offset in stride(from: 0, to: bytes.count, by: pageSize) { sum ^= bytes[offset] }
         if let last = bytes.last { sum ^= last }
         keep(sum)
+    }
+
+    /// Reads `bytes` into memory, as ``touch(_:)`` does, and survives what the disk does not give.
+    ///
+    /// - Returns: `false` if a read of them would be a bus error. Kernels before 5.14 cannot tell.
+    package static func load(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let (start, count) = pages(of: bytes) else { return true }
+        return madvise(start, count * pageSize, MADV_POPULATE_READ) == 0 || errno != EFAULT
+    }
+
+    /// Has the kernel drop `bytes` from memory, where they were read and are not to stay.
+    ///
+    /// What other processes have mapped stays, what was never touched here, and what is not yet written to the disk.
+    package static func drop(_ bytes: UnsafeRawBufferPointer) {
+        guard let (start, count) = pages(of: bytes) else { return }
+        // MADV_DONTNEED would take the pages from this process and leave them in memory. A kernel before 5.4 knows only
+        // that, and whoever neither owns the file nor may write it is refused: then they leave when others want the room.
+        _ = madvise(start, count * pageSize, MADV_PAGEOUT)
     }
 
     /// Takes a value so that the compiler does not leave out how it came about.

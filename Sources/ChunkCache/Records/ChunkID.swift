@@ -15,6 +15,15 @@ package struct ChunkID: Sendable, Hashable, Comparable {
     package static func < (left: ChunkID, right: ChunkID) -> Bool {
         left.object == right.object ? left.index < right.index : left.object < right.object
     }
+
+    /// Before which there is none.
+    static let first = ChunkID(object: 0, index: 0)
+
+    /// In the order of keys; `nil` behind the last there can be.
+    var next: ChunkID? {
+        if index < .max { return ChunkID(object: object, index: index + 1) }
+        return object < .max ? ChunkID(object: object + 1, index: 0) : nil
+    }
 }
 
 extension ChunkID: LMDBKey {

@@ -62,6 +62,8 @@ package struct ChunkRecord: Sendable, Hashable {
 
     /// Why `value` is not what was written for `id`; `nil` if it is.
     static func fault(of value: RawSpan, id: ChunkID) -> ChunkRecordFault? {
+        // A bad place of the disk would end the process.
+        guard value.withUnsafeBytes({ Residency.load($0) }) else { return .unreadable }
         do throws(ChunkRecordFault) {
             try verify(value, id: id)
         } catch {
@@ -120,4 +122,6 @@ package enum ChunkRecordFault: String, Error, Sendable, CaseIterable {
     case unknownFormat = "unknown_format"
     case wrongLength = "wrong_length"
     case wrongChecksum = "wrong_checksum"
+    /// The disk does not give its bytes.
+    case unreadable
 }

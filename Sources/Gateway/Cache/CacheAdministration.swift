@@ -167,7 +167,18 @@ extension CacheReport {
             queuedBytes: Int64(counters.queuedBytes.value),
             fillBytes: Int64(usage.fillBytes),
             fillLimitBytes: Int64(cache.settings.fillBytes),
-            oldestReaderSeconds: (usage.oldestReader ?? .zero) / .seconds(1)
+            oldestReaderSeconds: (usage.oldestReader ?? .zero) / .seconds(1),
+            scrub: Self.scrub(of: cache)
+        )
+    }
+
+    private static func scrub(of cache: ChunkStore) -> Scrub? {
+        guard cache.settings.scrubRate > 0 else { return nil }
+        return Scrub(
+            bytesPerSecond: cache.settings.scrubRate,
+            chunks: cache.counters.scrubbedChunks.value,
+            bytes: Int64(cache.counters.scrubbedBytes.value),
+            completed: cache.counters.scrubbedAllAt.map(Double.init)
         )
     }
 

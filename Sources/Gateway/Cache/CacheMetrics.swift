@@ -34,10 +34,26 @@ package enum CacheMetrics {
             ("replaced", counters.replaced),
             ("corrupt", counters.corrupt),
         ]
+        let scrub: [Collector] =
+            collect(
+                [("", counters.scrubbedChunks)],
+                "scrubbed_chunks",
+                by: nil,
+                "Chunks checked in the background",
+                in: registry
+            )
+            + collect(
+                [("", counters.scrubbedBytes)],
+                "scrubbed_bytes",
+                by: nil,
+                "Bytes checked in the background",
+                in: registry
+            )
         return collect(requests, "requests", by: "result", "Look-ups of chunks", in: registry)
             + collect([("", counters.inserted)], "insertions", by: nil, "Chunks stored", in: registry)
             + collect(rejections, "rejections", by: "reason", "Chunks fetched and not stored", in: registry)
             + collect(evictions, "evictions", by: "reason", "Chunks removed", in: registry)
+            + scrub
             + collect(
                 [("", counters.corrupt)],
                 "corrupt",
@@ -78,6 +94,10 @@ package enum CacheMetrics {
             ("chunks", "Chunks held", { Double($1.chunks) }),
             ("objects", "Objects that have chunks", { Double($1.objects) }),
             ("oldest_reader_seconds", "Age of the oldest read that is not over", { seconds($1.oldestReader) }),
+            (
+                "scrub_completed_timestamp_seconds", "When the background check was through all chunks the last time",
+                { cache, _ in Double(cache.counters.scrubbedAllAt ?? 0) }
+            ),
             (
                 "write_queue_bytes", "Bytes that wait to be written",
                 { cache, _ in Double(cache.counters.queuedBytes.value) }

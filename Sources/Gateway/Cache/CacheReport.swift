@@ -32,6 +32,15 @@ package struct CacheReport: Sendable, Hashable, Codable {
         package var chunks: Int
     }
 
+    /// The check of all chunks in the background, as far as it is since the cache was opened.
+    package struct Scrub: Sendable, Hashable, Codable {
+        package var bytesPerSecond: Int64
+        package var chunks: Int
+        package var bytes: Int64
+        /// When it was through all of them the last time, as Unix time in seconds.
+        package var completed: Double?
+    }
+
     package var directory: String
     package var isOpen: Bool
     /// Why it is not.
@@ -58,6 +67,8 @@ package struct CacheReport: Sendable, Hashable, Codable {
     package var fillBytes: Int64
     package var fillLimitBytes: Int64
     package var oldestReaderSeconds: Double
+    /// `nil` if there is to be none.
+    package var scrub: Scrub?
 }
 
 /// One object in the cache.

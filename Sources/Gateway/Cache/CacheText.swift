@@ -2,7 +2,8 @@ import SourcePlugins
 
 /// What the command line prints about the cache, for people.
 package enum CacheText {
-    package static func text(_ report: CacheReport) -> String {
+    /// - Parameter now: Unix time in seconds, if it is not that of the clock.
+    package static func text(_ report: CacheReport, now: Double? = nil) -> String {
         var table = TextTable()
         table.add("cache", report.directory)
         if let failure = report.failure { table.add("down", failure) }
@@ -24,6 +25,7 @@ package enum CacheText {
             table.add("pinned", "\(humanSize(report.pinnedBytes)) of \(humanSize(report.pinLimitBytes))")
         }
         table.add("policy", report.policy)
+        table.add("scrub", scrubText(report.scrub, now: now ?? Double(Timestamp.now().seconds)))
         let requests = report.requests
         let lookups = [requests.hit, requests.miss, requests.collapsed, requests.bypass].reduce(0, +)
         // A cache that was opened for this look has counted nothing.
@@ -74,6 +76,13 @@ package enum CacheText {
         }
         let more = list.total - list.items.count
         return table.text + (more > 0 ? "and \(more) more; see --limit\n" : "")
+    }
+
+    private static func scrubText(_ scrub: CacheReport.Scrub?, now: Double) -> String {
+        guard let scrub else { return "off" }
+        let rate = "\(humanSize(scrub.bytesPerSecond))/s"
+        let checked = "\(count(scrub.chunks, "chunk")), \(humanSize(scrub.bytes)) checked at \(rate)"
+        return checked + (scrub.completed.map { "; all of them \(age(now - $0)) ago" } ?? "; not yet all of them")
     }
 
     package static func text(_ report: PurgeReport) -> String {

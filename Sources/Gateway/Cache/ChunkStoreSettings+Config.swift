@@ -15,6 +15,7 @@ extension ChunkStoreSettings {
             durability: LMDBSettings.Durability(config.sync)
         )
         pinBytes = config.pinBudget.bytes(of: config.size)
+        scrubRate = config.scrubRate?.bytesPerSecond ?? 0
         for source in sources { sourceSizes[source.name] = source.cacheSize?.bytes }
     }
 }

@@ -30,6 +30,24 @@ struct ResidencyTests {
         #expect(Residency.isResident(nothing))
         Residency.willNeed(nothing)
         Residency.touch(nothing)
+        Residency.drop(nothing)
+        #expect(Residency.load(nothing))
+    }
+
+    @Test("bytes that cannot be read are no bus error")
+    func unreadable() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("short-\(UUID().uuidString)").path
+        try Data(repeating: 7, count: 4096).write(to: URL(fileURLWithPath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        try #require(file >= 0)
+        defer { close(file) }
+        // The second page lies behind the end of the file.
+        let start = try #require(mmap(nil, 8192, PROT_READ, MAP_SHARED, file, 0))
+        try #require(start != MAP_FAILED)
+        defer { munmap(start, 8192) }
+        #expect(Residency.load(UnsafeRawBufferPointer(start: start, count: 4096)))
+        #expect(!Residency.load(UnsafeRawBufferPointer(start: start, count: 4097)))
     }
 
     @Test("a value that was just written is resident, and stays what it is")
@@ -45,6 +63,9 @@ struct ResidencyTests {
                     Residency.willNeed($0)
                     Residency.touch($0)
                     #expect(Residency.isResident($0))
+                    #expect($0.elementsEqual(value))
+                    // Of what is not yet on the disk nothing gets lost.
+                    Residency.drop($0)
                     #expect($0.elementsEqual(value))
                 }
             }

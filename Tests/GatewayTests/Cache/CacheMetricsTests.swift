@@ -24,6 +24,8 @@ import Testing
                 "media_gateway_cache_write_queue_bytes{tier=\"lmdb\"} 0\n",
                 "media_gateway_cache_fill_bytes{tier=\"lmdb\"} 0\n",
                 "media_gateway_cache_oldest_reader_seconds{tier=\"lmdb\"} 0\n",
+                "media_gateway_cache_scrubbed_chunks_total{tier=\"lmdb\"} 0\n",
+                "media_gateway_cache_scrub_completed_timestamp_seconds{tier=\"lmdb\"} 0\n",
             ] {
                 #expect(registry.page().contains(line), "\(line)")
             }
@@ -33,6 +35,25 @@ import Testing
             #expect(page.contains("media_gateway_cache_evictions_total{reason=\"purge\",tier=\"lmdb\"} 4\n"))
             #expect(page.contains("media_gateway_cache_chunks{tier=\"lmdb\"} 0\n"))
             #expect(page.contains("media_gateway_cache_bytes{tier=\"lmdb\"} 0\n"))
+        }
+    }
+
+    @Test("the page says how far the scrub is")
+    func scrub() async throws {
+        try await CacheUnderTest.with([("media", "a", 200_000)], scrubRate: 16 << 20) { cache in
+            let registry = PrometheusRegistry()
+            CacheMetrics.register(cache.store, in: registry)
+            let (before, start) = (Date().timeIntervalSince1970, ContinuousClock.now)
+            cache.store.maintain(now: start)
+            cache.store.maintain(now: start + .seconds(1))
+            while cache.store.counters.scrubbedAllAt == nil { await Task.yield() }
+            let page = registry.page()
+            #expect(page.contains("media_gateway_cache_scrubbed_chunks_total{tier=\"lmdb\"} 4\n"))
+            // Each has a header of sixteen bytes.
+            #expect(page.contains("media_gateway_cache_scrubbed_bytes_total{tier=\"lmdb\"} 200064\n"))
+            let end = try #require(cache.store.counters.scrubbedAllAt)
+            #expect(Double(end) > before - 1 && Double(end) < before + 60)
+            #expect(!page.contains("media_gateway_cache_scrub_completed_timestamp_seconds{tier=\"lmdb\"} 0\n"))
         }
     }
 

@@ -55,6 +55,36 @@ import Testing
         }
     }
 
+    @Test("the totals say how far the scrub is, or that there is none")
+    func scrub() async throws {
+        for rate in [Int64(0), 16 << 20] {
+            try await CacheUnderTest.with(Self.objects, scrubRate: rate) { cache in
+                let start = ContinuousClock.now
+                cache.store.maintain(now: start)
+                cache.store.maintain(now: start + .seconds(1))
+                while rate > 0, cache.store.counters.scrubbedAllAt == nil { await Task.yield() }
+                try await cache.serve { admin in
+                    let report = try Self.decode(CacheReport.self, try await admin.request("GET", "/admin/v1/cache"))
+                    guard rate > 0 else {
+                        #expect(report.scrub == nil)
+                        let lines = CacheText.text(report).split(separator: "\n")
+                        #expect(lines.contains { $0.hasPrefix("scrub ") && $0.hasSuffix("  off") })
+                        return
+                    }
+                    let scrub = try #require(report.scrub)
+                    #expect((scrub.bytesPerSecond, scrub.chunks) == (rate, 8))
+                    let end = try #require(scrub.completed)
+                    let text = CacheText.text(report, now: end + 200)
+                    #expect(text.contains(" 8 chunks, "))
+                    #expect(text.contains(" checked at 16.0 MiB/s; all of them 3 min ago\n"))
+                    var early = report
+                    early.scrub?.completed = nil
+                    #expect(CacheText.text(early).contains("/s; not yet all of them\n"))
+                }
+            }
+        }
+    }
+
     @Test(
         "the list is of what was asked for, in the order asked for",
         arguments: [

@@ -22,6 +22,7 @@ struct CacheUnderTest: Sendable {
         _ objects: [(source: String, path: String, size: Int64)] = [],
         pinBytes: Int64? = nil,
         sourceSizes: [String: Int64] = [:],
+        scrubRate: Int64 = 0,
         _ body: @Sendable (CacheUnderTest) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
@@ -31,6 +32,7 @@ struct CacheUnderTest: Sendable {
                 var settings = settings(directory)
                 if let pinBytes { settings.pinBytes = pinBytes }
                 settings.sourceSizes = sourceSizes
+                settings.scrubRate = scrubRate
                 let store = try ChunkStore(settings, pool: pool, logger: .silent)
                 let cache = CacheUnderTest(directory: directory, store: store)
                 do {

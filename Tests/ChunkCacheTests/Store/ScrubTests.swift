@@ -1,0 +1,198 @@
+import ChunkCache
+import Foundation
+import SourceContract
+import Testing
+
+/// When a chunk is due.
+struct ScrubPaceTests {
+    private let start = ContinuousClock.now
+    private let first = ChunkID(object: 0, index: 0)
+
+    private func id(_ index: UInt64) -> ChunkID { ChunkID(object: 1, index: index) }
+
+    @Test("as much is read as the rate allows, and what a chunk has beyond it is waited for")
+    func rate() {
+        var scrub = Scrub(bytesPerSecond: 1000)
+        #expect(scrub.advance(to: start) == nil)
+        #expect(scrub.advance(to: start + .seconds(1)) == first)
+        #expect(scrub.checked(id(0), bytes: 400) == id(1))
+        #expect(scrub.checked(id(1), bytes: 1100) == nil)
+        #expect(scrub.advance(to: start + .milliseconds(1500)) == nil)
+        #expect(scrub.advance(to: start + .seconds(2)) == id(2))
+    }
+
+    @Test("one chunk is checked at a time")
+    func oneAtATime() {
+        var scrub = Scrub(bytesPerSecond: 1000)
+        _ = scrub.advance(to: start)
+        #expect(scrub.advance(to: start + .seconds(1)) == first)
+        #expect(scrub.advance(to: start + .seconds(2)) == nil)
+        #expect(scrub.checked(id(0), bytes: 1000) == id(1))
+    }
+
+    @Test("after a long pause two seconds' worth is read at once, and no more")
+    func pause() {
+        var scrub = Scrub(bytesPerSecond: 1000)
+        _ = scrub.advance(to: start)
+        #expect(scrub.advance(to: start + .seconds(3600)) == first)
+        #expect(scrub.checked(id(0), bytes: 1999) == id(1))
+        #expect(scrub.checked(id(1), bytes: 1) == nil)
+    }
+
+    @Test("at the end it begins anew, and not before time goes on")
+    func end() {
+        var scrub = Scrub(bytesPerSecond: 1000)
+        _ = scrub.advance(to: start)
+        #expect(scrub.advance(to: start + .seconds(1)) == first)
+        #expect(scrub.checked(id(7), bytes: 1) == id(8))
+        scrub.endPass()
+        #expect(scrub.advance(to: start + .seconds(1)) == first)
+    }
+
+    @Test("what could not be checked is tried again")
+    func interruption() {
+        var scrub = Scrub(bytesPerSecond: 1000)
+        _ = scrub.advance(to: start)
+        _ = scrub.advance(to: start + .seconds(1))
+        #expect(scrub.checked(id(7), bytes: 1) == id(8))
+        scrub.interrupt()
+        #expect(scrub.advance(to: start + .seconds(1)) == id(8))
+    }
+
+    @Test("neither a clock that goes back nor an odd rate does harm", arguments: [-1, 0, 1, Int64.max])
+    func extremes(rate: Int64) {
+        var scrub = Scrub(bytesPerSecond: rate)
+        #expect(scrub.advance(to: start) == nil)
+        #expect(scrub.advance(to: start - .seconds(3600)) == nil)
+        #expect(scrub.advance(to: start + .seconds(3600)) == (rate > 0 ? first : nil))
+    }
+}
+
+/// What a scrub does to a cache.
+@Suite(.timeLimit(.minutes(2)))
+struct ScrubTests {
+    private let chunk = TestCache.chunkSize
+    private let origin = TestOrigin()
+
+    @Test("every chunk is checked, what changed on the disk is dropped, and it begins anew")
+    func passes() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            try cache.flip(of: origin.content, at: [5 * chunk + 100, 7 * chunk + 50_000])
+            try await cache.open({ $0.scrubRate = 100 * chunk }) { store in
+                let start = ContinuousClock.now
+                store.maintain(now: start)
+                store.maintain(now: start + .seconds(1))
+                await eventually { store.counters.scrubbedAllAt != nil }
+                await store.flush()
+                #expect(store.counters.scrubbedChunks.value == 10)
+                #expect(store.counters.scrubbedBytes.value == Int(10 * chunk) + 10 * ChunkRecord.headerSize)
+                #expect(store.counters.corrupt.value == 2)
+                let object = try #require(store.find(ObjectRecord.test().key))
+                #expect(store.runs(of: object) == [0..<5, 6..<7, 8..<10])
+                #expect(store.isReady(ChunkID(object: object.number, index: 9)))
+                store.maintain(now: start + .seconds(2))
+                await eventually { store.counters.scrubbedChunks.value == 18 }
+                #expect(store.counters.corrupt.value == 2)
+                #expect(store.counters.hits.value == 0 && object.hits == 0)
+            }
+        }
+    }
+
+    @Test("a slow scrub goes on where it was, a chunk at a time")
+    func slow() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            try await cache.open({ $0.scrubRate = chunk / 4 }) { store in
+                let start = ContinuousClock.now
+                store.maintain(now: start)
+                // A value is longer than its chunk, so that more than four seconds lie between two.
+                for second in 1...5 {
+                    store.maintain(now: start + .seconds(second))
+                    await eventually { store.counters.scrubbedChunks.value == (second < 5 ? 1 : 2) }
+                }
+            }
+        }
+    }
+
+    @Test("without a rate nothing is checked, and a cache that is closed is left alone")
+    func off() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            for rate in [0, 100 * chunk] {
+                try await cache.open({ $0.scrubRate = rate }) { store in
+                    if rate > 0 { store.close() }
+                    let start = ContinuousClock.now
+                    store.maintain(now: start)
+                    store.maintain(now: start + .seconds(1))
+                    // Behind whatever the pool was given before.
+                    for _ in 1...2 { try await cache.pool.runIfActive {} }
+                    #expect(store.counters.scrubbedChunks.value == 0)
+                    #expect(store.counters.scrubbedAllAt == nil)
+                }
+            }
+        }
+    }
+
+    @Test("what was not in memory is not afterwards, and what was stays", .enabled(if: MappedFile.canLeaveMemory))
+    func memory() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            try await cache.open({ $0.scrubRate = 100 * chunk }) { store in
+                let file = try MappedFile(cache.dataFile)
+                let cold = try file.part(of: origin.content, 2 * chunk..<3 * chunk)
+                let hot = try file.part(of: origin.content, 7 * chunk..<8 * chunk)
+                Residency.touch(file.bytes)
+                Residency.drop(file.bytes)
+                #expect(!Residency.isResident(cold))
+                Residency.touch(hot)
+                let start = ContinuousClock.now
+                store.maintain(now: start)
+                store.maintain(now: start + .seconds(1))
+                await eventually { store.counters.scrubbedAllAt != nil }
+                #expect(store.counters.scrubbedChunks.value == 10)
+                #expect(!Residency.isResident(cold))
+                #expect(Residency.isResident(hot))
+            }
+        }
+    }
+}
+
+/// A file as another program would map it.
+private final class MappedFile {
+    let bytes: UnsafeRawBufferPointer
+
+    init(_ path: String) throws {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        try #require(file >= 0)
+        defer { close(file) }
+        let size = Int(lseek(file, 0, SEEK_END))
+        let start = try #require(mmap(nil, size, PROT_READ, MAP_SHARED, file, 0))
+        try #require(start != MAP_FAILED)
+        bytes = UnsafeRawBufferPointer(start: start, count: size)
+        // A page that is touched brings no others.
+        _ = madvise(start, size, MADV_RANDOM)
+    }
+
+    deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
+
+    /// These bytes of an object, which lie side by side in the file.
+    func part(of content: PatternBytes, _ range: Range<Int64>) throws -> UnsafeRawBufferPointer {
+        let found = try #require(Data(bytes).range(of: Data(content.bytes(range.lowerBound..<range.lowerBound + 64))))
+        return UnsafeRawBufferPointer(rebasing: bytes[found.lowerBound..<found.lowerBound + range.count])
+    }
+
+    /// Whether files in the directory for temporary ones have a disk to be read from again.
+    static var canLeaveMemory: Bool {
+        let directory = FileManager.default.temporaryDirectory.resolvingSymlinksInPath().path + "/"
+        let mounts = FileManager.default.contents(atPath: "/proc/self/mounts") ?? Data()
+        var (longest, kind) = (0, "")
+        for mount in String(decoding: mounts, as: UTF8.self).split(separator: "\n") {
+            let fields = mount.split(separator: " ").map(String.init)
+            guard fields.count > 2 else { continue }
+            let place = fields[1].hasSuffix("/") ? fields[1] : fields[1] + "/"
+            if directory.hasPrefix(place), place.count >= longest { (longest, kind) = (place.count, fields[2]) }
+        }
+        return kind != "tmpfs"
+    }
+}
