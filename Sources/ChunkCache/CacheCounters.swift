@@ -53,6 +53,28 @@ package final class CacheCounters: Sendable {
 
     func noteScrubbedAll(at time: Int64) { scrubbedAll.store(time, ordering: .relaxed) }
 
+    /// Look-ups of chunks of one source, as ``CacheCounters`` has them of all.
+    package final class Lookups: Sendable {
+        package let hits = Counter()
+        package let missed = Counter()
+        package let collapsed = Counter()
+        package let bypassed = Counter()
+    }
+
+    private let lookupsOfSources = Mutex<[String: Lookups]>([:])
+
+    /// By source, of those of which an object was known.
+    package var lookups: [String: Lookups] { lookupsOfSources.withLock { $0 } }
+
+    func lookups(of source: String) -> Lookups {
+        lookupsOfSources.withLock { sources in
+            if let known = sources[source] { return known }
+            let new = Lookups()
+            sources[source] = new
+            return new
+        }
+    }
+
     /// What one source has of ``CacheCounters/bytes`` and ``CacheCounters/chunks``.
     package struct Share: Sendable, Hashable {
         package var bytes: Int64 = 0

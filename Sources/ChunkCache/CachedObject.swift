@@ -7,6 +7,8 @@ package final class CachedObject: Sendable {
     package let key: ObjectKey
     /// The grid: chunk `n` begins at `n * chunkSize`, and only the last one is shorter.
     package let chunkSize: Int64
+    /// Those of its source.
+    let lookups: CacheCounters.Lookups
     private let retired = Atomic(false)
     private let stored = Atomic(0)
     private let storedSize = Atomic<Int64>(0)
@@ -20,13 +22,20 @@ package final class CachedObject: Sendable {
     private let currentAttributes: Mutex<(bytes: [UInt8], version: Int)>
 
     /// - Precondition: `chunkSize` is above 0, and the record's size not negative.
-    init(_ record: ObjectRecord, key: ObjectKey, chunkSize: Int64, isPinned: Bool = false) {
+    init(
+        _ record: ObjectRecord,
+        key: ObjectKey,
+        chunkSize: Int64,
+        lookups: CacheCounters.Lookups,
+        isPinned: Bool = false
+    ) {
         currentAttributes = Mutex((record.attributes, 0))
         var record = record
         record.attributes = []
         self.record = record
         self.key = key
         self.chunkSize = chunkSize
+        self.lookups = lookups
         pinned = Atomic(isPinned)
     }
 

@@ -100,6 +100,7 @@ package final class ChunkReader: Sendable {
                 } else if !store.table.contains(id) {
                     leaveRun()
                     store.counters.bypassed.add(1)
+                    object.lookups.bypassed.add(1)
                     return .bypass(upTo: partEnd)
                 }
             }
@@ -209,10 +210,16 @@ package final class ChunkReader: Sendable {
             state.fill = fill
             return state.run === fill.run
         }
-        if isNew { (fill.noteReader() ? store.counters.missed : store.counters.collapsed).add(1) }
+        if isNew { count(isFirst: fill.noteReader()) }
         guard !isFollowed else { return }
         fill.run.join()
         replaceRun(with: fill.run)
+    }
+
+    /// - Parameter isFirst: whether the chunk was not being fetched for somebody else.
+    private func count(isFirst: Bool) {
+        (isFirst ? store.counters.missed : store.counters.collapsed).add(1)
+        (isFirst ? object.lookups.missed : object.lookups.collapsed).add(1)
     }
 
     private func leaveRun() { replaceRun(with: nil) }

@@ -93,7 +93,8 @@ package final class ChunkStore: Sendable {
         directory = ObjectDirectory(
             chunkSize: Int64(settings.chunkSize),
             attributedBytes: settings.attributedBytes,
-            policy: settings.policy
+            policy: settings.policy,
+            counters: counters
         )
         writer = try StoreWriter(settings, table: table, directory: directory, counters: counters, logger: logger)
     }
@@ -198,6 +199,7 @@ package final class ChunkStore: Sendable {
         let isReady = table.isReady(id, isUse: true)
         if isReady {
             counters.hits.add(1)
+            object.lookups.hits.add(1)
             object.countHit()
         }
         return isReady

@@ -61,13 +61,15 @@ final class ObjectDirectory: Sendable {
     static let numberLimit = UInt64(1) << 62
 
     let chunkSize: Int64
+    private let counters: CacheCounters
     private let state: Mutex<State>
 
     /// - Parameters:
     ///   - attributedBytes: what objects with attributes may take of the memory.
     ///   - policy: decides which of them leave.
-    init(chunkSize: Int64, attributedBytes: Int, policy: CachePolicy) {
+    init(chunkSize: Int64, attributedBytes: Int, policy: CachePolicy, counters: CacheCounters) {
         self.chunkSize = chunkSize
+        self.counters = counters
         state = Mutex(State(attributed: AttributedObjects(limit: attributedBytes, policy: policy)))
     }
 
@@ -87,7 +89,7 @@ final class ObjectDirectory: Sendable {
             record.number = state.nextNumber
             state.nextNumber += 1
             let isPinned = state.isPinned(record)
-            let object = CachedObject(record, key: key, chunkSize: chunkSize, isPinned: isPinned)
+            let object = makeObject(record, key, isPinned: isPinned)
             state.remove(key)
             var left: [CachedObject] = []
             if !object.attributes.isEmpty {
@@ -97,6 +99,16 @@ final class ObjectDirectory: Sendable {
             state.insert(object)
             return (object, known, left + noteWithoutChunks(object, &state))
         }
+    }
+
+    private func makeObject(_ record: ObjectRecord, _ key: ObjectKey, isPinned: Bool) -> CachedObject {
+        CachedObject(
+            record,
+            key: key,
+            chunkSize: chunkSize,
+            lookups: counters.lookups(of: record.source),
+            isPinned: isPinned
+        )
     }
 
     /// Takes note of an object whose attributes have changed.
@@ -147,7 +159,7 @@ final class ObjectDirectory: Sendable {
     func restore(_ record: ObjectRecord) -> (object: CachedObject, left: [CachedObject]) {
         state.withLock { state in
             let isPinned = state.isPinned(record)
-            let object = CachedObject(record, key: record.key, chunkSize: chunkSize, isPinned: isPinned)
+            let object = makeObject(record, record.key, isPinned: isPinned)
             noteUsed(record.number, &state)
             state.insert(object)
             guard !object.attributes.isEmpty else { return (object, []) }

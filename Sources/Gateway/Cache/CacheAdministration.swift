@@ -184,10 +184,29 @@ extension CacheReport {
 
     private static func sources(of cache: ChunkStore) -> [Source] {
         let (shares, limits) = (cache.counters.sources, cache.settings.sourceSizes)
-        return Set(shares.keys).union(limits.keys).sorted().map { name in
+        let requests = cache.counters.lookups.mapValues { Requests($0) }
+        let asked = requests.filter { $0.value.total > 0 }.keys
+        return Set(shares.keys).union(limits.keys).union(asked).sorted().map { name in
             let share = shares[name] ?? CacheCounters.Share()
-            return Source(name: name, bytes: share.bytes, limitBytes: limits[name], chunks: share.chunks)
+            return Source(
+                name: name,
+                bytes: share.bytes,
+                limitBytes: limits[name],
+                chunks: share.chunks,
+                requests: requests[name] ?? Requests(hit: 0, miss: 0, collapsed: 0, bypass: 0)
+            )
         }
+    }
+}
+
+extension CacheReport.Requests {
+    fileprivate init(_ lookups: CacheCounters.Lookups) {
+        self.init(
+            hit: lookups.hits.value,
+            miss: lookups.missed.value,
+            collapsed: lookups.collapsed.value,
+            bypass: lookups.bypassed.value
+        )
     }
 }
 

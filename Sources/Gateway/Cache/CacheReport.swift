@@ -5,6 +5,11 @@ package struct CacheReport: Sendable, Hashable, Codable {
         package var miss: Int
         package var collapsed: Int
         package var bypass: Int
+
+        var total: Int { hit + miss + collapsed + bypass }
+
+        /// Of all look-ups; 0 if there were none.
+        var hitPercent: Double { total > 0 ? 100 * Double(hit) / Double(total) : 0 }
     }
 
     package struct Rejections: Sendable, Hashable, Codable {
@@ -30,6 +35,8 @@ package struct CacheReport: Sendable, Hashable, Codable {
         /// Of its own; without one it may have all of the cache.
         package var limitBytes: Int64?
         package var chunks: Int
+        /// Since the cache was opened.
+        package var requests: Requests
     }
 
     /// The check of all chunks in the background, as far as it is since the cache was opened.
@@ -53,7 +60,7 @@ package struct CacheReport: Sendable, Hashable, Codable {
     package var fileBytes: Int64
     package var chunks: Int
     package var objects: Int
-    /// Those that have something or have a limit, by name.
+    /// Those that have something, or were asked for something, or have a limit, by name.
     package var sources: [Source]
     /// What is kept from eviction, and what may be.
     package var pinnedBytes: Int64

@@ -16,9 +16,10 @@ package enum CacheText {
             let limit = source.limitBytes.map { limit in
                 " of \(humanSize(limit)) (\(decimal(limit > 0 ? 100 * Double(source.bytes) / Double(limit) : 0)) %)"
             }
+            let hits = source.requests.total > 0 ? ", \(decimal(source.requests.hitPercent)) % hit" : ""
             table.add(
                 "source \(source.name)",
-                "\(humanSize(source.bytes))\(limit ?? ""), \(count(source.chunks, "chunk"))"
+                "\(humanSize(source.bytes))\(limit ?? ""), \(count(source.chunks, "chunk"))\(hits)"
             )
         }
         if report.pinnedBytes > 0 {
@@ -27,13 +28,11 @@ package enum CacheText {
         table.add("policy", report.policy)
         table.add("scrub", scrubText(report.scrub, now: now ?? Double(Timestamp.now().seconds)))
         let requests = report.requests
-        let lookups = [requests.hit, requests.miss, requests.collapsed, requests.bypass].reduce(0, +)
         // A cache that was opened for this look has counted nothing.
-        if lookups > 0 || report.insertions > 0 {
-            let hits = lookups > 0 ? 100 * Double(requests.hit) / Double(lookups) : 0
+        if requests.total > 0 || report.insertions > 0 {
             table.add(
                 "look-ups",
-                "\(lookups): \(requests.hit) hit (\(decimal(hits)) %), \(requests.miss) miss, "
+                "\(requests.total): \(requests.hit) hit (\(decimal(requests.hitPercent)) %), \(requests.miss) miss, "
                     + "\(requests.collapsed) collapsed, \(requests.bypass) bypass"
             )
             let (kept, gone) = (report.rejections, report.evictions)

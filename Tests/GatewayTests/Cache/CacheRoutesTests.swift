@@ -55,6 +55,27 @@ import Testing
         }
     }
 
+    @Test("the totals say what was found of each source, one without chunks included")
+    func lookups() async throws {
+        try await CacheUnderTest.with(Self.objects) { cache in
+            let one = try #require(cache.store.objects.first { $0.record.source == "other" })
+            for _ in 0..<3 { #expect(cache.store.use(one.chunk(at: 0), of: one)) }
+            try await cache.put("gone", "a", size: 10)
+            cache.store.purge { $0.source == "gone" }
+            await cache.store.flush()
+            try await cache.serve { admin in
+                let report = try Self.decode(CacheReport.self, try await admin.request("GET", "/admin/v1/cache"))
+                #expect(report.sources.map(\.name) == ["gone", "media", "other"])
+                #expect(report.sources.map(\.requests.hit) == [0, 0, 3])
+                #expect(report.sources.map(\.requests.miss) == [1, report.requests.miss - 2, 1])
+                #expect(report.requests.miss > 2)
+                let text = CacheText.text(report)
+                #expect(text.contains(" 1 chunk, 75.0 % hit\n"))
+                #expect(text.contains("source gone   0 B, 0 chunks, 0.0 % hit\n"))
+            }
+        }
+    }
+
     @Test("the totals say how far the scrub is, or that there is none")
     func scrub() async throws {
         for rate in [Int64(0), 16 << 20] {
