@@ -207,11 +207,17 @@ struct LoadOptions: ParsableArguments {
         }
         let report = LoadReport(session, results)
         print(report.text, terminator: "")
-        // The one is written even if the other cannot be.
-        let written = [
-            Result { try files.json?.write(report.json()) }, Result { try files.html?.write(Array(report.page.utf8)) },
-        ]
-        try await orExit { for result in written { _ = try result.get() } }
+        try await orExit {
+            // The page is written even if the figures cannot be.
+            let page = Array(report.page.utf8)
+            do {
+                try files.json?.write(report.json())
+            } catch {
+                try files.html?.write(page)
+                throw error
+            }
+            try files.html?.write(page)
+        }
         guard report.isFaultless else { throw ExitCode.failure }
     }
 
