@@ -60,7 +60,6 @@ package struct Measurements: Sendable {
     package init() {}
 
     package var errors: Int { failures.values.reduce(0) { $0 + $1.count } }
-    package var isFaultless: Bool { errors == 0 && requests > 0 }
 
     // MARK: - Counting
 

@@ -4,6 +4,11 @@ import NIOPosix
 import Synchronization
 import Testing
 
+extension Measurements {
+    /// Whether the server answered, and every answer was right.
+    fileprivate var isFaultless: Bool { errors == 0 && requests > 0 }
+}
+
 @Suite(.timeLimit(.minutes(1))) struct LoadRunTests {
     private static let ranges = LoadPlan.Work.range(length: 40_000)
 
@@ -299,13 +304,17 @@ import Testing
         }
     }
 
-    @Test("the load follows its stages")
-    func stages() async throws {
+    @Test("there are as many connections as the stages say", arguments: [1, 2])
+    func stages(_ threads: Int) async throws {
         try await FaultyServer.with(FaultyServer.sound) { server in
-            let stages = try #require(LoadStages("3:100ms,0:100ms"))
-            let result = try await Self.run(Self.ranges, server.url, until: { $0.requests > 0 }) { $0.stages = stages }
+            let stages = try #require(LoadStages("1:0s,1:200ms,3:0s,3:300ms,0:0s,0:100ms"))
+            let result = try await Self.run(.ping, server.url, until: { _ in server.connections.most >= 3 }) {
+                $0.stages = stages
+                $0.threads = threads
+            }
             #expect(result.isFaultless)
-            #expect(result.elapsed >= .milliseconds(200))
+            #expect(result.elapsed >= .milliseconds(600))
+            #expect(server.connections.most == 3)
         }
     }
 
