@@ -118,8 +118,8 @@ final class PlayerWorker: LoadWorker {
             if let asked { connection?.ask(item.path, asked.request) }
         case .head(let head): take(head)
         case .bytes(let bytes): take(bytes)
-        case .end: hangUp()
-        case .closed: connection = nil
+        // The request follows its connection at once, so that none is closed before it was used.
+        case .end, .closed: hangUp()
         case .failed(let failure): fail(failure)
         }
     }
