@@ -31,6 +31,48 @@ import Testing
         #expect(ended.errors.contains(named))
     }
 
+    @Test("bench finds that a gateway is right, and exits with 0")
+    func right() async throws {
+        var files = Folder.configuration
+        files["media/film.mkv"] = (0..<50_000).map { "line \($0)\n" }.joined()
+        let folder = try Folder(files)
+        let directory = folder.url
+        try await Program.serving(in: directory) { address in
+            let film = "\(address)/media/film.mkv"
+            let loads = [
+                (["ping", "\(address)/ping", "--rate", "50/s"], "due and not sent"),
+                (["players", "--listing", "\(address)/media/", "--players", "2"], film),
+                (["players", film, "--players", "1", "--compare", "media"], " 100.0 %\n"),
+                (["range", film, "--length", "64KiB", "--compare", "media/film.mkv"], " 100.0 %\n"),
+                (["range", film, "--length", "64KiB", "--against", address, "--rounds", "2"], "  ratio\n"),
+            ]
+            for (arguments, expected) in loads {
+                let ended = try await Program.run(["bench"] + arguments + ["--duration", "1s"], in: directory)
+                #expect(ended.status == 0, "\(ended.output)\(ended.errors)")
+                #expect(ended.output.contains(expected))
+            }
+        }
+    }
+
+    @Test("bench finds that a film is not the one of --compare, and exits with 1")
+    func wrong() async throws {
+        var files = Folder.configuration
+        let film = String(repeating: "x", count: 200_000)
+        files["media/film.mkv"] = film
+        files["others/film.mkv"] = String(film.dropLast()) + "y"
+        let folder = try Folder(files)
+        let directory = folder.url
+        try await Program.serving(in: directory) { address in
+            let ended = try await Program.run(
+                ["bench", "range", "\(address)/media/film.mkv", "--length", "1MiB", "--compare", "others"]
+                    + ["--duration", "1s"],
+                in: directory
+            )
+            #expect(ended.status == 1)
+            #expect(ended.output.contains(" × wrong bytes, first: bytes=0-199999 of /media/film.mkv: other bytes"))
+        }
+    }
+
     @Test("bench does not begin a load whose report cannot be written")
     func reportFolder() async throws {
         let folder = try Folder([:])

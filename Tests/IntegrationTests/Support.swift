@@ -42,6 +42,57 @@ struct Program: Sendable {
         )
     }
 
+    /// Runs a gateway with the configuration in a folder while `body` does.
+    ///
+    /// - Parameter body: gets the address of its data listener, such as `http://127.0.0.1:8080`.
+    static func serving<Value>(
+        in directory: URL,
+        _ body: (String) async throws -> Value
+    ) async throws -> Value {
+        let process = Process()
+        process.executableURL = URL(filePath: gateway)
+        process.arguments = ["serve"]
+        process.currentDirectoryURL = directory
+        process.standardInput = FileHandle.nullDevice
+        let pipe = Pipe()
+        (process.standardOutput, process.standardError) = (pipe, pipe)
+        let output = AsyncStream.makeStream(of: Data.self)
+        let end = AsyncStream.makeStream(of: Void.self)
+        // To the end of the process: a full pipe would stop it.
+        pipe.fileHandleForReading.readabilityHandler = { handle in
+            let piece = handle.availableData
+            output.continuation.yield(piece)
+            guard piece.isEmpty else { return }
+            handle.readabilityHandler = nil
+            output.continuation.finish()
+        }
+        process.terminationHandler = { _ in end.continuation.finish() }
+        try process.run()
+        let result: Result<Value, any Error>
+        do {
+            result = .success(try await body(try await address(in: output.stream)))
+        } catch {
+            result = .failure(error)
+        }
+        if process.isRunning { process.terminate() }
+        for await _ in end.stream {}
+        return try result.get()
+    }
+
+    /// Of the data listener, in what a gateway tells at its start.
+    private static func address(in output: AsyncStream<Data>) async throws -> String {
+        var text = ""
+        for await piece in output {
+            text += String(decoding: piece, as: UTF8.self)
+            if let match = text.firstMatch(of: #/data +(http://127\.0\.0\.1:\d+)\D/#) { return String(match.1) }
+        }
+        throw NoAddress(output: text)
+    }
+
+    private struct NoAddress: Error {
+        let output: String
+    }
+
     /// Where a command is; `nil` if it is not installed. In CI everything is.
     static func installed(_ command: String) -> String? {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
