@@ -8,6 +8,7 @@ import Synchronization
 /// |---|---|
 /// | `data.mdb`, `lock.mdb` | the database |
 /// | `data.mdb.bad` | the last one that could not be used |
+/// | `rebuild` | a database that is being made to take the place of this one |
 /// | `lock` | locked by the process that has the cache |
 /// | `state` | which start of the machine the database was opened in; gone if it was closed in order |
 /// | `crashed` | there while the database is new to the process; not empty if that crashed meanwhile |
@@ -35,6 +36,8 @@ final class CacheDirectory: Sendable {
             throw CacheDirectoryError(reason: "cannot lock \(path)/lock: \(String(cString: strerror(number)))")
         }
         self.lock = Mutex(lock)
+        // Whoever was making one has ended.
+        removeRebuild()
     }
 
     deinit { leave() }
@@ -68,6 +71,11 @@ final class CacheDirectory: Sendable {
         guard write(file, text, text.count) == text.count, fsync(file) == 0 else {
             throw CacheDirectoryError.last("cannot write \(stateFile)")
         }
+        syncEntries()
+    }
+
+    /// Waits until what was made and renamed here is on the disk.
+    private func syncEntries() {
         let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { return }
         // Not every file system can; those that cannot order it by themselves.
@@ -110,6 +118,26 @@ final class CacheDirectory: Sendable {
         }
         try? FileManager.default.removeItem(atPath: data)
         unlink(path + "/lock.mdb")
+    }
+
+    /// Where a database is made that is to take the place of this one.
+    var rebuild: String { path + "/rebuild" }
+
+    func makeRebuild() throws {
+        guard mkdir(rebuild, 0o700) == 0 else { throw CacheDirectoryError.last("cannot make \(rebuild)") }
+    }
+
+    func removeRebuild() { try? FileManager.default.removeItem(atPath: rebuild) }
+
+    /// Puts the database that was made in ``rebuild`` in the place of this one. Neither is open, and the new one is on the
+    /// disk. There is one of the two, whole, at every moment.
+    func takeRebuild() throws {
+        guard rename(rebuild + "/data.mdb", path + "/data.mdb") == 0 else {
+            throw CacheDirectoryError.last("cannot rename \(rebuild)/data.mdb")
+        }
+        unlink(path + "/lock.mdb")
+        syncEntries()
+        markClosed()
     }
 
     /// What unprivileged processes may use of the file system, in bytes; `nil` if it does not tell.

@@ -4,7 +4,7 @@ import Synchronization
 
 /// How a database is opened, at the start and later, and replaced.
 extension StoreWriter {
-    private static let format = "1"
+    static let format = "1"
     /// How long a process that has opened a database must live for the database not to be to blame.
     private static let crashWatch = Duration.seconds(10)
     static let retryInterval = Duration.seconds(30)
@@ -58,8 +58,14 @@ extension StoreWriter {
             try place.markOpen()
             do {
                 try openDatabase(place)
-            } catch let error as OtherFormat where settings.mayReplace {
-                logger.notice("cache emptied: \(error)")
+            } catch let error as OtherFormat {
+                guard settings.mayReplace else {
+                    throw CacheDirectoryError(reason: "\(error); `media-gateway cache rebuild` changes that")
+                }
+                logger.warning(
+                    "cache emptied; `media-gateway cache rebuild` before the start would have kept what was in it",
+                    metadata: ["reason": "\(error)"]
+                )
                 place.setAside(keep: false)
                 try openDatabase(place)
             } catch let error as LMDBError where error.isDamage && settings.mayReplace {
@@ -79,23 +85,12 @@ extension StoreWriter {
     }
 
     private func openDatabase(_ place: CacheDirectory) throws {
-        let environment = try LMDBEnvironment(
-            LMDBSettings(
-                directory: place.path,
-                mapSize: Self.mapSize(settings),
-                tables: ["chunks", "objects", "about"],
-                durability: settings.durability
-            )
-        )
-        guard let chunks = environment.table("chunks"), let objects = environment.table("objects"),
-            let about = environment.table("about")
-        else { throw CacheDirectoryError(reason: "the database has no tables") }
-        let database = Database(environment: environment, chunks: chunks, objects: objects, about: about)
+        let database = try Database(in: place.path, settings)
         do {
             try checkFormat(database)
             try loadObjects(database)
         } catch {
-            environment.close()
+            database.environment.close()
             throw error
         }
         access.withLock { ($0.open, $0.failure) = (database, nil) }
@@ -103,18 +98,9 @@ extension StoreWriter {
 
     /// - Throws: ``OtherFormat``.
     private func checkFormat(_ database: Database) throws {
-        let wanted = "\(Self.format) \(settings.chunkSize)"
-        let key = Array("format".utf8)
-        let found = try database.environment.read { transaction in
-            try transaction.withValue(for: key, in: database.about) { value in
-                value.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-            }
-        }
-        guard found != wanted else { return }
-        if let found { throw OtherFormat(found: found, wanted: wanted) }
-        try database.environment.write { transaction in
-            try transaction.put(Array(wanted.utf8).span.bytes, for: key, in: database.about)
-        }
+        guard let found = try database.format() else { return try database.setFormat(settings) }
+        let wanted = Database.format(settings)
+        guard found == wanted else { throw OtherFormat(found: found, wanted: wanted) }
     }
 
     /// Reads the records of all objects. Their chunks are left to ``scan()``.
@@ -256,10 +242,51 @@ extension StoreWriter {
     }
 }
 
+extension StoreWriter.Database {
+    /// Opens the one in `directory`, whatever its format, or makes one.
+    ///
+    /// - Throws: ``LMDBError``, or ``CacheDirectoryError``.
+    init(in directory: String, _ settings: ChunkStoreSettings) throws {
+        let environment = try LMDBEnvironment(
+            LMDBSettings(
+                directory: directory,
+                mapSize: StoreWriter.mapSize(settings),
+                tables: ["chunks", "objects", "about"],
+                durability: settings.durability
+            )
+        )
+        guard let chunks = environment.table("chunks"), let objects = environment.table("objects"),
+            let about = environment.table("about")
+        else { throw CacheDirectoryError(reason: "the database has no tables") }
+        self.init(environment: environment, chunks: chunks, objects: objects, about: about)
+    }
+
+    private static let formatKey = Array("format".utf8)
+
+    /// What the database of a cache with these settings says of itself: the version of its records, and the size of its
+    /// chunks.
+    static func format(_ settings: ChunkStoreSettings) -> String { "\(StoreWriter.format) \(settings.chunkSize)" }
+
+    /// What it says; `nil` if it is new.
+    func format() throws -> String? {
+        try environment.read { transaction in
+            try transaction.withValue(for: Self.formatKey, in: about) { value in
+                value.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+            }
+        }
+    }
+
+    func setFormat(_ settings: ChunkStoreSettings) throws {
+        try environment.write { transaction in
+            try transaction.put(Array(Self.format(settings).utf8).span.bytes, for: Self.formatKey, in: about)
+        }
+    }
+}
+
 /// The database is whole, and not for these settings.
 private struct OtherFormat: Error, CustomStringConvertible {
     let found: String
     let wanted: String
 
-    var description: String { "its format and chunk size were \(found); now they are \(wanted)" }
+    var description: String { "its format and chunk size are \(found), and not \(wanted)" }
 }

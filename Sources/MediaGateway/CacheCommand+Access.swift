@@ -1,4 +1,5 @@
 import ArgumentParser
+import Config
 import Dispatch
 import Foundation
 import Gateway
@@ -8,12 +9,20 @@ func withCache<Value>(
     _ options: ConfigOptions,
     _ body: (any CacheOperations) async throws -> Value
 ) async throws -> Value {
+    try await withCacheConfig(options) { try await CacheAccess.with($0, body) }
+}
+
+/// Runs `body` with the configuration; ends the command as ``withCache(_:_:)`` does.
+func withCacheConfig<Value>(
+    _ options: ConfigOptions,
+    _ body: (GatewayConfig) async throws -> Value
+) async throws -> Value {
     let setup = options.load()
     guard setup.isValid else {
         printDiagnostics(setup)
         throw ExitCode.badConfiguration
     }
-    return try await endingWithStatus { try await CacheAccess.with(setup.config, body) }
+    return try await endingWithStatus { try await body(setup.config) }
 }
 
 /// Ends the command with one line and the right status if the cache or the gateway does not do what `body` asks.

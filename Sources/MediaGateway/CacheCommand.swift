@@ -5,15 +5,18 @@ import Gateway
 struct CacheCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cache",
-        abstract: "Looks at the chunk cache, empties it, checks it, brings things into it and keeps them there.",
+        abstract: "Looks at the chunk cache, empties it, checks it, fills it, keeps things in it, changes its chunks.",
         discussion: """
-            Asks the running gateway, which it finds by the configuration; if none runs, opens the cache itself.
+            Asks the running gateway, which it finds by the configuration; if none runs, opens the cache itself. For rebuild \
+            none may run.
 
             Exits with 0 when all is well, 1 if verify found corrupt chunks, a pin was refused, there was none to end or an \
             object could not be warmed, 64 for wrong usage, 69 if the cache or the gateway cannot be used, 75 if another \
             process has the cache and no gateway answers, 78 for a bad configuration, 130 if interrupted.
             """,
-        subcommands: [Stat.self, List.self, Purge.self, Pin.self, Unpin.self, Pins.self, Warm.self, Verify.self]
+        subcommands: [
+            Stat.self, List.self, Purge.self, Pin.self, Unpin.self, Pins.self, Warm.self, Verify.self, Rebuild.self,
+        ]
     )
 
     struct Stat: AsyncParsableCommand {
@@ -139,6 +142,36 @@ struct CacheCommand: AsyncParsableCommand {
 }
 
 extension CacheCommand {
+    struct Rebuild: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Gives the cache chunks of another size, and keeps what is in it.",
+            discussion: """
+                Stop the gateway, set cache.chunk_size, run this, start the gateway. Without it the gateway would begin a new \
+                cache.
+
+                Neighbours are joined where all of a larger chunk is there, or chunks are split. The new database is written \
+                beside the old one, so that there has to be room for both, and takes its place at the end: until then, \
+                whatever happens, the old one stays.
+                """
+        )
+
+        @OptionGroup var options: ConfigOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let bar = ProgressBar()
+            let report = try await untilInterrupted {
+                try await withCacheConfig(options) { config in
+                    try await CacheAccess.rebuild(config) { report in
+                        bar.show { CacheText.progress(report, elapsed: $0, width: $1) }
+                    }
+                }
+            }
+            bar.end()
+            output.print(report, CacheText.text(report))
+        }
+    }
+
     struct Pin: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Keeps things in the cache: they are not evicted.",
@@ -149,7 +182,8 @@ extension CacheCommand {
                 media-gateway cache pin media                     everything of a source
 
                 What is there of them, and what comes, is kept as far as cache.pin_budget and nine tenths of the source's \
-                cache_size go, over restarts too. A pin of more than there is room for is refused. A purge, a new revision and cache.max_age take away what is pinned, too.
+                cache_size go, over restarts too. A pin of more than there is room for is refused. A purge, a new \
+                revision and cache.max_age take away what is pinned, too.
                 """
         )
 

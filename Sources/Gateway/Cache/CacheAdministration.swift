@@ -234,7 +234,7 @@ extension CacheItem {
 }
 
 extension VerifyReport {
-    fileprivate init(_ verification: CacheVerification) {
+    init(_ verification: CacheVerification) {
         self.init(
             checked: verification.checked,
             total: verification.total,

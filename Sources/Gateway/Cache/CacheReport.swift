@@ -166,6 +166,21 @@ package struct VerifyReport: Sendable, Hashable, Codable {
     }
 }
 
+/// What `media-gateway cache rebuild --json` says.
+package struct RebuildReport: Sendable, Hashable, Codable {
+    /// In bytes. The same as before if there was nothing to do.
+    package var chunkSize: Int
+    package var oldChunkSize: Int
+    /// What was read.
+    package var checked: Int
+    package var corrupt: Int
+    /// What there is now.
+    package var chunks: Int
+    package var bytes: Int64
+    /// What was read and could not be kept: parts of chunks that are not whole, and what there was no room for.
+    package var leftOutBytes: Int64
+}
+
 /// What `GET /admin/v1/jobs/{id}` says.
 package struct JobReport: Sendable, Hashable, Codable {
     package enum State: String, Sendable, Hashable, Codable {

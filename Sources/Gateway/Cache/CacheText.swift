@@ -144,6 +144,16 @@ package enum CacheText {
         return bar(progress.total > 0 ? done / Double(progress.total) : 1, parts, width: width)
     }
 
+    package static func text(_ report: RebuildReport) -> String {
+        let size = humanSize(Int64(report.chunkSize))
+        guard report.oldChunkSize != report.chunkSize else { return "chunks are of \(size) already: nothing to do\n" }
+        var text = "chunks were of \(humanSize(Int64(report.oldChunkSize))) and are of \(size): "
+        text += "\(count(report.chunks, "chunk")), \(humanSize(report.bytes))"
+        if report.leftOutBytes > 0 { text += "; \(humanSize(report.leftOutBytes)) left out" }
+        if report.corrupt > 0 { text += "; \(report.corrupt) corrupt, dropped" }
+        return text + "\n"
+    }
+
     package static func json(_ value: some Encodable) -> String {
         String(decoding: JSONBody.encode(value), as: UTF8.self) + "\n"
     }

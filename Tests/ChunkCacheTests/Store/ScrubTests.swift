@@ -1,5 +1,6 @@
 import ChunkCache
 import Foundation
+import NIOPosix
 import SourceContract
 import Testing
 

@@ -119,13 +119,15 @@ struct StoreOpeningTests {
         }
     }
 
-    @Test("a cache with another chunk size begins anew, and nothing is set aside")
+    @Test("a cache with another chunk size begins anew, with a warning that says how to keep one")
     func otherGrid() async throws {
         try await TestCache.with { cache in
             try await cache.fill(origin)
             try await cache.open({ $0.chunkSize *= 2 }) { store in
                 #expect(store.isOpen)
                 #expect(!cache.hasSetAside)
+                #expect(cache.log.messages.count == 1)
+                #expect(cache.log.messages.first?.contains("`media-gateway cache rebuild`") == true)
                 _ = try await readAll(in: store)
                 #expect(store.usage.chunks == 5)
             }

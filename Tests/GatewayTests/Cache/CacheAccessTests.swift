@@ -169,6 +169,61 @@ import Testing
         }
     }
 
+    @Test("a cache gets chunks of another size once nobody has it")
+    func rebuild() async throws {
+        try await CacheUnderTest.with(Self.objects) { cache in
+            var config = Self.config(cache, .unix(path: cache.directory.path("none.sock")))
+            config.cache.chunkSize = ByteSize(bytes: 128 << 10)
+            config.cache.minFreeDisk = ByteSize(bytes: 0)
+            let held = config
+            let error = await #expect(throws: CacheAccessError.self) { try await CacheAccess.rebuild(held) { _ in } }
+            #expect(error?.code == .inUse)
+            #expect(error?.description.contains("stop the gateway") == true)
+
+            cache.store.close()
+            config.cache.path = cache.directory.path("copy")
+            try FileManager.default.copyItem(atPath: held.cache.path, toPath: config.cache.path)
+            let free = config
+            let other = await #expect(throws: CacheAccessError.self) {
+                try await CacheAccess.with(free) { try await $0.report() }
+            }
+            #expect(other?.description.contains("`media-gateway cache rebuild`") == true)
+            let seen = Observed<[Int]>([])
+            let report = try await CacheAccess.rebuild(free) { read in seen.update { $0.append(read.checked) } }
+            #expect(seen.value == Array(1...6))
+            #expect(CacheText.text(report) == "chunks were of 64.0 KiB and are of 128 KiB: 3 chunks, 293 KiB\n")
+            let after = try await CacheAccess.with(free) { try await $0.report() }
+            #expect((after.chunks, after.objects, after.chunkSize) == (3, 2, 128 << 10))
+            let again = try await CacheAccess.rebuild(free) { _ in }
+            #expect(CacheText.text(again) == "chunks are of 128 KiB already: nothing to do\n")
+        }
+    }
+
+    @Test("a rebuild that is cancelled leaves the cache as it was, and one without a cache says so")
+    func noRebuild() async throws {
+        try await CacheUnderTest.with(Self.objects) { cache in
+            cache.store.close()
+            var config = Self.config(cache, .unix(path: cache.directory.path("none.sock")))
+            config.cache.path = cache.directory.path("copy")
+            config.cache.minFreeDisk = ByteSize(bytes: 0)
+            let missing = config
+            let error = await #expect(throws: CacheAccessError.self) { try await CacheAccess.rebuild(missing) { _ in } }
+            #expect(error?.code == .missing)
+            try FileManager.default.copyItem(atPath: cache.store.settings.directory, toPath: config.cache.path)
+            let unchanged = config
+            config.cache.chunkSize = ByteSize(bytes: 128 << 10)
+            let changed = config
+            let rebuilding = Task {
+                try await CacheAccess.rebuild(changed) { read in
+                    if read.checked == 2 { withUnsafeCurrentTask { $0?.cancel() } }
+                }
+            }
+            await #expect(throws: CancellationError.self) { try await rebuilding.value }
+            let report = try await CacheAccess.with(unchanged) { try await $0.report() }
+            #expect(report.chunks == 6)
+        }
+    }
+
     @Test("a cache that a silent process has is in use")
     func inUse() async throws {
         try await CacheUnderTest.with(Self.objects) { cache in

@@ -76,6 +76,14 @@ import Testing
         #expect(CacheText.text(clean) == "checked 1 chunk, 1.0 KiB: all as stored\n")
         let damaged = VerifyReport(checked: 9, total: 9, bytes: 0, corrupt: 2)
         #expect(CacheText.text(damaged) == "checked 9 chunks, 0 B: 2 corrupt, dropped\n")
+        let rebuilt = #"""
+            {"chunkSize": 1048576, "oldChunkSize": 65536, "checked": 99, "corrupt": 1, "chunks": 1, "bytes": 1048576,
+            "leftOutBytes": 2048}
+            """#
+        #expect(
+            CacheText.text(try JSONDecoder().decode(RebuildReport.self, from: Data(rebuilt.utf8)))
+                == "chunks were of 64.0 KiB and are of 1.0 MiB: 1 chunk, 1.0 MiB; 2.0 KiB left out; 1 corrupt, dropped\n"
+        )
     }
 
     @Test("JSON has the keys of the admin interface")
