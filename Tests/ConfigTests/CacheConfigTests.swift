@@ -101,6 +101,7 @@ struct CacheConfigTests {
         let text = "kind = \"disk\"\noptions.root = \"/\"\n"
         let loaded = load(
             [
+                "config.toml": "",
                 "plugins.d/a.toml": "cache_size = \"2GiB\"\n" + text, "plugins.d/b.toml": "cache_size = \"\"\n" + text,
                 "plugins.d/c.toml": text, "plugins.d/d.toml": text,
             ],
@@ -118,7 +119,8 @@ struct CacheConfigTests {
     )
     func sourceSizeBounds(_ size: String, _ isAllowed: Bool) {
         let loaded = load([
-            "plugins.d/a.toml": "kind = \"disk\"\ncache_size = \"\(size)\"\noptions.root = \"/\"\n"
+            "config.toml": "",
+            "plugins.d/a.toml": "kind = \"disk\"\ncache_size = \"\(size)\"\noptions.root = \"/\"\n",
         ])
         #expect(loaded.diagnostics.errorCount == (isAllowed ? 0 : 1))
     }

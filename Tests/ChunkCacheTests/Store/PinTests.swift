@@ -127,14 +127,17 @@ struct PinTests {
                 #expect(try await store.pin(pin("", isPrefix: true)))
                 try await read("one", chunks: 20, in: store)
                 #expect(held(store) == 9)
-                #expect((store.counters.noRoom.value, store.counters.evictedForShare.value) == (0, 10))
+                #expect(store.counters.noRoom.value == 0)
+                // More often if a chunk leaves before the reader has come to it, who fetches it anew then.
+                let evicted = store.counters.evictedForShare.value
+                #expect(evicted >= 10)
 
                 // A chunk and a record of several pages would not fit if all that can leave had left.
                 var record = ObjectRecord.test("large", size: chunk)
                 record.attributes = [UInt8](repeating: 7, count: 10_000)
                 try await TestOrigin("large").read(0..<chunk, of: store.object(record), in: store)
                 await store.settle()
-                #expect((store.counters.noRoom.value, store.counters.evictedForShare.value) == (1, 10))
+                #expect((store.counters.noRoom.value, store.counters.evictedForShare.value) == (1, evicted))
 
                 try await store.unpin(pin("", isPrefix: true))
                 try await read("two", chunks: 10, in: store)
