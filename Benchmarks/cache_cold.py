@@ -8,7 +8,6 @@ memory: what the last two have in common is not the disk's.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import time
@@ -81,22 +80,51 @@ class Beside:
     lag: Lag
 
 
+class Streams:
+    """Paced streams of an object that is hot."""
+
+    def __init__(self, server: gateway.Server, hot: RangeLoad, seconds: float = SECONDS) -> None:
+        self.server, self.hot, self.seconds = server, hot, seconds
+
+    def alone(self, number: int) -> Beside:
+        before = Lag.now(self.server)
+        run = self.hot(self.server, LENGTH, STREAMS, self.seconds, 1000 + number, pause=PAUSE_MS)
+        return Beside(run.p50, run.p99, Lag.now(self.server).since(before))
+
+    def beside(self, number: int, load: RangeLoad, length: int, more: list[str]) -> Beside:
+        """While ten readers take ranges of ``length`` of another object."""
+        command = load.command(self.server, length, READERS) + more
+        readers = gateway.child(measure.ON_CLIENT_CORE + command, stdout=subprocess.PIPE, text=True)
+        # They are under way when the streams begin.
+        time.sleep(0.1)
+        beside = self.alone(number)
+        lasted = readers.poll() is None
+        told = readers.communicate(timeout=120)[0].split()
+        if len(told) != 7 or told[-1] != "0" or not lasted:
+            raise RuntimeError(f"the readers had {' '.join(told)}, {'after' if lasted else 'before'} the streams ended")
+        return beside
+
+
 class Rounds:
     def __init__(self, server: gateway.Server, hot: RangeLoad, cold: RangeLoad) -> None:
         self.server, self.hot, self.cold = server, hot, cold
+        self.streams = Streams(server, hot)
         self.beside: dict[str, list[Beside]] = {what: [] for what in (NOTHING, PLAYERS, FAST, RESIDENT)}
         # Shares of the cold object that were in memory when its readers began.
         self.resident: list[float] = []
         self.rates: list[float] = []
 
     def one(self, number: int) -> None:
-        self._stop_and_drop()
+        self.server.terminate()
+        self.server.process.wait(30)
+        cache_probe.drop_from_memory(self._data)
+        self.server.start()
         for _ in range(2):
             self.hot.once(self.server, 1)
         self.resident.append(max(_bytes_in_memory(self._data) - HOT_SIZE, 0) / COLD_SIZE)
         part = COLD_SIZE // READERS
         more = ["--seconds", str(SECONDS + 0.5), "--seed", str(number)]
-        self.beside[NOTHING].append(self._streams(number))
+        self.beside[NOTHING].append(self.streams.alone(number))
         self.beside[PLAYERS].append(self._beside(number, PIECE, [*more, "--pause", str(PIECE_PAUSE_MS)]))
         began = time.monotonic()
         self.beside[FAST].append(self._beside(number, part, ["--once"]))
@@ -107,34 +135,8 @@ class Rounds:
     def _data(self) -> Path:
         return cache_probe.directory(self.server) / "data.mdb"
 
-    def _stop_and_drop(self) -> None:
-        self.server.terminate()
-        self.server.process.wait(30)
-        descriptor = os.open(self._data, os.O_RDWR)
-        try:
-            # What is not written yet cannot be dropped.
-            os.fsync(descriptor)
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(descriptor)
-        self.server.start()
-
-    def _streams(self, number: int) -> Beside:
-        before = Lag.now(self.server)
-        run = self.hot(self.server, LENGTH, STREAMS, SECONDS, 1000 + number, pause=PAUSE_MS)
-        return Beside(run.p50, run.p99, Lag.now(self.server).since(before))
-
     def _beside(self, number: int, length: int, more: list[str]) -> Beside:
-        command = self.cold.command(self.server, length, READERS) + more
-        readers = gateway.child(measure.ON_CLIENT_CORE + command, stdout=subprocess.PIPE, text=True)
-        # They are under way when the streams begin.
-        time.sleep(0.1)
-        beside = self._streams(number)
-        lasted = readers.poll() is None
-        told = readers.communicate(timeout=120)[0].split()
-        if len(told) != 7 or told[-1] != "0" or not lasted:
-            raise RuntimeError(f"the readers had {' '.join(told)}, {'after' if lasted else 'before'} the streams ended")
-        return beside
+        return self.streams.beside(number, self.cold, length, more)
 
 
 def _bytes_in_memory(file: Path) -> int:

@@ -184,6 +184,17 @@ def used_bytes(file: Path) -> int:
     return (newest[1] + 1) * PAGE
 
 
+def drop_from_memory(file: Path) -> None:
+    """Has the kernel keep nothing of a file in memory that nobody has open."""
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        # What is not written yet cannot be dropped.
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
 def chunk_pages(file: Path) -> dict[int, int]:
     """Where chunks begin in a file that never had one removed, by page, and the bytes of each with its header."""
     data = file.read_bytes()
