@@ -1,7 +1,7 @@
 # What each target does is said by `make help`.
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test check lint format acceptance
-.PHONY: bench bench-cache bench-origin bench-policies bench-torrent demo-torrent
+.PHONY: bench bench-cache bench-large bench-origin bench-policies bench-torrent demo-torrent
 
 # One configuration for running and testing, so that one build serves both: the tests need no testable imports, which
 # would compile everything a second time.
@@ -48,6 +48,9 @@ bench: build ## CPU and memory beside nginx, and cached ranges beside five serve
 
 bench-cache: build ## What the cache costs where it does not hit, and half an hour of what it takes
 	python3 Benchmarks/cache.py
+
+bench-large: build ## A million chunks, puts, eviction, a cache larger than memory, and a day of traffic
+	python3 Benchmarks/large.py
 
 demo-torrent: build ## Plays from a swarm on this machine, ends the swarm, plays again: nothing comes from peers
 	python3 scripts/demo-torrent.py

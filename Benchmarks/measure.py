@@ -69,11 +69,18 @@ def missing(packages: dict[str, str]) -> str:
     return "; ".join(advice)
 
 
-def build(name: str, folder: Path) -> str:
-    """Compiles one of the C programs beside this file into ``folder``."""
+def build(name: str, folder: Path, *more: str) -> str:
+    """Compiles one of the C programs beside this file into ``folder``; ``more`` are further arguments."""
     program = folder / name
-    subprocess.run(["cc", "-O2", "-o", str(program), str(HERE / f"{name}.c")], check=True)
+    subprocess.run(["cc", "-O2", "-o", str(program), str(HERE / f"{name}.c"), *more], check=True)
     return str(program)
+
+
+def build_on_lmdb(name: str, folder: Path) -> str:
+    """The same for one that uses LMDB, and the checksums of the gateway."""
+    sums = HERE.parent / "Sources" / "CChecksum"
+    sources = [str(source) for source in sorted(sums.glob("*.c"))]
+    return build(name, folder, f"-I{sums / 'include'}", *sources, "-llmdb", "-lpthread")
 
 
 def name_of(length: int) -> str:
