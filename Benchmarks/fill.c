@@ -1,11 +1,11 @@
 // fill: makes a cache large in some seconds, for measurements of its start and its memory.
 //
-//     fill DIRECTORY CHUNK_SIZE MAP_SIZE
+//     fill DIRECTORY CHUNK_SIZE MAP_SIZE [whole]
 //
 // DIRECTORY is a cache that its gateway has closed. Every object that it knows of gets all of its chunks, as if their
 // bytes were zeros: each a whole and right record (Sources/ChunkCache/Records) of its full length. Only the first page
-// of a chunk takes room on the disk, the others are holes in the file. Prints `RESULT objects chunks`, chunks being
-// those that were missing.
+// of a chunk takes room, the others are holes in the file, unless `whole` has the zeros written. Prints
+// `RESULT objects chunks`, chunks being those that were missing.
 
 #include <endian.h>
 #include <inttypes.h>
@@ -29,6 +29,7 @@ static MDB_env *environment;
 static MDB_dbi objects, chunks;
 static char *zeros;
 static size_t chunk_size;
+static bool writes_all;
 
 static _Noreturn void give_up(const char *format, ...) {
     va_list arguments;
@@ -99,11 +100,13 @@ static bool put(MDB_txn *transaction, const struct object *object, uint64_t inde
     if (code == MDB_KEYEXIST) return false;
     check(code, "mdb_put");
     write_header(value.mv_data, name, length);
+    if (writes_all) memset((char *)value.mv_data + HEADER, 0, length);
     return true;
 }
 
 int main(int count, char **arguments) {
-    if (count != 4) give_up("DIRECTORY CHUNK_SIZE MAP_SIZE are needed");
+    writes_all = count == 5 && strcmp(arguments[4], "whole") == 0;
+    if (count != 4 && !writes_all) give_up("DIRECTORY CHUNK_SIZE MAP_SIZE [whole] are needed");
     chunk_size = strtoull(arguments[2], NULL, 10);
     zeros = calloc(1, chunk_size);
     if (!zeros || chunk_size == 0) give_up("CHUNK_SIZE: %s", arguments[2]);
