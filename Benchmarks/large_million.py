@@ -74,7 +74,7 @@ def run(root: Path, tools: Path, count: int, out: report.Report) -> None:
 
 @contextlib.contextmanager
 def _in_memory():
-    """Has temporary files in memory. A file system takes an hour to delete a file of a million pieces."""
+    """Has temporary files in memory: to delete a file of a million pieces may take an hour where `discard` is on."""
     usual, tempfile.tempdir = tempfile.tempdir, "/dev/shm"
     try:
         yield
