@@ -10,13 +10,14 @@ extension CacheCommand {
             discussion: """
                 media-gateway cache warm media/films/one.mkv /torrent/0123…/film.mkv
                 media-gateway cache warm --from list.txt --rate 10MiB/s
-                media-gateway cache ls --json | jq -r '.items[].source + "/" + .items[].path' | media-gateway cache warm --from -
+                media-gateway cache ls --json | jq -r '.items[] | .source + "/" + .path' | media-gateway cache warm --from -
 
                 An object is named by its source and the path within it, as cache ls does, or by its path below the gateway's root, with a \
                 slash in front, as in a URL. A list has one a line; lines that begin with # are left out.
 
                 Reads them through the running gateway, as a player would, one after the other. What is there already is not read \
-                again. Exits with 0 if all of them are in the cache now, 1 if one is not, 69 if no gateway answers.
+                again. Exits with 0 if all of them were in the cache, each once it had been read, 1 if one was not, 69 if no gateway \
+                answers. In a cache that is full, what comes later may take the place of what came before: pin what is to stay.
                 """
         )
 
@@ -26,7 +27,7 @@ extension CacheCommand {
         @Option(help: ArgumentHelp("A file with a list of objects; - is standard input.", valueName: "file"))
         var from: String?
 
-        @Option(help: ArgumentHelp("How much is read in a second at most, such as 10MiB/s.", valueName: "rate"))
+        @Option(help: ArgumentHelp("How much is read in a second on the average, such as 10MiB/s.", valueName: "rate"))
         var rate: ByteRate?
 
         @OptionGroup var options: ConfigOptions

@@ -100,7 +100,7 @@ import Testing
             let report = try await CacheWarming(address).run(["media/one.mkv", "media/vague.mkv"], sources: sources)
             #expect(report.results.map(\.outcome) == [.failed, .failed])
             #expect(report.results[0].error?.hasPrefix("read, and not kept: ") == true)
-            #expect(report.results[1].error == "the gateway does not keep it")
+            #expect(report.results[1].error?.hasPrefix("the gateway does not keep it: ") == true)
             #expect(report.results.map(\.bytes) == [Self.size, 0])
         }
     }

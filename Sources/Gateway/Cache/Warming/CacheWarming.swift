@@ -89,7 +89,8 @@ package struct CacheWarming: Sendable {
             }
         }
         throw WarmFailure(
-            "read, and not kept: it is too large for the cache or for its source's limit, or not to be stored"
+            "read, and not kept: the cache, its source's limit or what is pinned there leaves no room for it, or for it as "
+                + "something new, or it is not to be stored; a pin before makes room"
         )
     }
 
@@ -191,7 +192,9 @@ private struct WarmAnswer {
         let own = (head["cache-status"] ?? "").split(separator: ",").last ?? ""
         let parameters = own.split(separator: ";").dropFirst().map { $0.trimmingBlanks }
         guard !parameters.isEmpty, !parameters.contains("fwd=bypass") else {
-            throw WarmFailure("the gateway does not keep it")
+            throw WarmFailure(
+                "the gateway does not keep it: there is no cache for it, or it changed in the last seconds"
+            )
         }
         return parameters.contains("hit")
     }
