@@ -9,10 +9,7 @@ See README.md beside this file for what is measured and how.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import measure
@@ -78,16 +75,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="5 rounds of 2 s")
     chosen = parser.parse_args()
     rounds, seconds = (5, 2.0) if chosen.quick else (chosen.rounds, chosen.seconds)
-    lacking = measure.missing({"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux", "cc": "gcc"})
-    if lacking:
-        print(f"FAIL  {lacking}")
+    out = measure.begin({"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux", "cc": "gcc"}, 1500)
+    if out is None:
         return 1
-    report.deadline(1500)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    out = report.Report()
-    # On a disk rather than in /tmp, which may be memory and no page cache.
-    place = "/var/tmp" if os.access("/var/tmp", os.W_OK) else tempfile.gettempdir()
-    tempfile.tempdir = place
     pin = measure.ON_SERVER_CORE
     with gateway.folder("bench.") as root:
         file = content.write(root / "film.bin", GIB)

@@ -17,10 +17,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
-import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import measure
@@ -133,25 +130,16 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     chosen = arguments()
     rounds, minutes = (3, 1.0) if chosen.quick else (chosen.rounds, chosen.minutes)
-    lacking = measure.missing({"taskset": "util-linux", "cc": "gcc", "fincore": "util-linux-extra"})
-    if lacking:
-        print(f"FAIL  {lacking}")
+    out = measure.begin({"taskset": "util-linux", "cc": "gcc", "fincore": "util-linux-extra"}, 3600 + 60 * minutes)
+    if out is None:
         return 1
-    report.deadline(3600 + 60 * minutes)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    out = report.Report()
-    # On a disk rather than in /tmp, which may be memory and no page cache.
-    tempfile.tempdir = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
     parts = {
         "misses": lambda root, tools: misses(root, tools, rounds, out),
         "stalled": lambda root, tools: stalled_readers(root, tools, 10, out),
         "cold": lambda root, tools: cache_cold.run(root, tools, rounds, out),
         "size": lambda root, _: cache_size.run(root, minutes, out),
     }
-    for name in chosen.names or PARTS:
-        with out.guarded(name), gateway.folder("bench.") as root, gateway.folder("bench.") as tools:
-            parts[name](root, tools)
-    return out.finish()
+    return measure.run_parts(parts, chosen.names, out)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import measure
@@ -105,16 +103,10 @@ def main() -> int:
     chosen = arguments()
     rounds, seconds = (5, 0.5) if chosen.quick else (chosen.rounds, chosen.seconds)
     connections = [int(count) for count in chosen.connections.split(",")]
-    lacking = measure.missing({"taskset": "util-linux", "cc": "gcc"})
-    if lacking:
-        print(f"FAIL  {lacking}")
+    out = measure.begin({"taskset": "util-linux", "cc": "gcc"}, 3600)
+    if out is None:
         return 1
     kinds = chosen_kinds(chosen)
-    report.deadline(3600)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    out = report.Report()
-    # On a disk rather than in /tmp, which may be memory and no page cache.
-    tempfile.tempdir = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
     with contextlib.ExitStack() as stack:
         root = stack.enter_context(gateway.folder("hot."))
         tools = stack.enter_context(gateway.folder("hot."))

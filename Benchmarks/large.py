@@ -17,20 +17,15 @@ See README.md beside this file for what is measured and how. Exits with 1 if a l
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-import tempfile
 
 import measure
 
-import gateway
 import large_beyond
 import large_day
 import large_evict
 import large_million
 import large_puts
-import report
 
 PARTS = ("million", "puts", "evict", "beyond", "day")
 
@@ -48,15 +43,9 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     chosen = arguments()
     rounds, minutes, count = (3, 2.0, 100_000) if chosen.quick else (chosen.rounds, chosen.minutes, 1_000_000)
-    lacking = measure.missing({"taskset": "util-linux", "cc": "gcc", "nginx": "nginx-light"})
-    if lacking:
-        print(f"FAIL  {lacking}")
+    out = measure.begin({"taskset": "util-linux", "cc": "gcc", "nginx": "nginx-light"}, 3600 + 60 * minutes)
+    if out is None:
         return 1
-    report.deadline(3600 + 60 * minutes)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    out = report.Report()
-    # On a disk rather than in /tmp, which may be memory and no page cache.
-    tempfile.tempdir = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
     parts = {
         "million": lambda root, tools: large_million.run(root, tools, count, out),
         "puts": lambda root, tools: large_puts.run(root, tools, rounds, out),
@@ -64,10 +53,7 @@ def main() -> int:
         "beyond": lambda root, tools: large_beyond.run(root, tools, rounds, out),
         "day": lambda root, _: large_day.run(root, minutes, chosen.plot, out),
     }
-    for name in chosen.names or PARTS:
-        with out.guarded(name), gateway.folder("bench.") as root, gateway.folder("bench.") as tools:
-            parts[name](root, tools)
-    return out.finish()
+    return measure.run_parts(parts, chosen.names, out)
 
 
 if __name__ == "__main__":

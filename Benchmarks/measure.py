@@ -6,9 +6,11 @@ import os
 import re
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +69,33 @@ def missing(packages: dict[str, str]) -> str:
     if (os.cpu_count() or 1) < 2:
         advice.append("needs two cores")
     return "; ".join(advice)
+
+
+def begin(packages: dict[str, str], seconds: float) -> report.Report | None:
+    """Prepares a program that measures: it ends within ``seconds``, and cleans up when it is told to end.
+
+    Returns where its results go, or ``None`` if one of ``packages`` is missing, which is said.
+    """
+    lacking = missing(packages)
+    if lacking:
+        print(f"FAIL  {lacking}")
+        return None
+    report.deadline(seconds)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # On a disk rather than in /tmp, which may be memory and no page cache.
+    tempfile.tempdir = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
+    return report.Report()
+
+
+def run_parts(parts: dict[str, Callable[[Path, Path], None]], names: list[str], out: report.Report) -> int:
+    """Runs the parts of these names, or all, each in folders of its own: one for the servers, one for built programs.
+
+    Returns the exit status.
+    """
+    for name in names or parts:
+        with out.guarded(name), gateway.folder("bench.") as root, gateway.folder("bench.") as tools:
+            parts[name](root, tools)
+    return out.finish()
 
 
 def build(name: str, folder: Path, *more: str) -> str:

@@ -18,11 +18,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,14 +181,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="3 rounds of 64 MiB")
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], "fill", "seek"], help="what is measured")
     chosen = parser.parse_args()
-    lacking = measure.missing({"nginx": "nginx-light", "taskset": "util-linux"})
-    if lacking:
-        print(f"FAIL  {lacking}")
+    out = measure.begin({"nginx": "nginx-light", "taskset": "util-linux"}, 1200)
+    if out is None:
         return 1
-    report.deadline(1200)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    out = report.Report()
-    tempfile.tempdir = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
     rounds, size = (3, 64 * MIB) if chosen.quick else (7, 256 * MIB)
     with gateway.folder("bench.") as root:
         if "seek" in (chosen.names or ["seek"]):

@@ -81,11 +81,9 @@ extension PinScope {
     /// As ``init(_:)-(QueryParameters)`` reads it.
     var query: String {
         switch self {
-        case .object(let source, let path):
-            "scope=object&source=\(percentEncoded(source))&path=\(percentEncoded(path))"
-        case .prefix(let source, let path):
-            "scope=prefix&source=\(percentEncoded(source))&path=\(percentEncoded(path))"
-        case .source(let source): "scope=source&source=\(percentEncoded(source))"
+        case .object(let source, let path): PurgeScope.object(source: source, path: path).query
+        case .prefix(let source, let path): PurgeScope.prefix(source: source, path: path).query
+        case .source(let source): PurgeScope.source(source).query
         }
     }
 }

@@ -72,30 +72,17 @@ enum Digits {
         append(value.magnitude, width: 1, to: &bytes)
     }
 
-    /// - Parameter bytes: at least twenty.
-    /// - Returns: how many were written.
-    static func write(_ value: Int64, to bytes: UnsafeMutableRawBufferPointer) -> Int {
-        var rest = value.magnitude
-        var count = value < 0 ? 2 : 1
-        while rest >= 10 {
-            rest /= 10
-            count += 1
-        }
-        rest = value.magnitude
-        for index in stride(from: count - 1, through: 0, by: -1) {
-            bytes[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-            rest /= 10
-        }
-        if value < 0 { bytes[0] = UInt8(ascii: "-") }
-        return count
-    }
-
     /// `value`, which is not negative, with zeros in front up to `width` digits.
     static func append(_ value: Int64, width: Int, to bytes: inout [UInt8]) {
         append(value.magnitude, width: width, to: &bytes)
     }
 
     private static func append(_ value: UInt64, width: Int, to bytes: inout [UInt8]) {
+        withDigits(of: value, width: width) { bytes.append(contentsOf: $0) }
+    }
+
+    /// Lends the digits of `value` to `body`, with zeros in front up to `width` of them.
+    static func withDigits(of value: UInt64, width: Int = 1, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
         // The longest number has twenty digits.
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
             var start = digits.count
@@ -105,7 +92,7 @@ enum Digits {
                 digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
                 rest /= 10
             } while start > 0 && (rest > 0 || digits.count - start < width)
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[start...]))
+            body(UnsafeBufferPointer(rebasing: digits[start...]))
         }
     }
 

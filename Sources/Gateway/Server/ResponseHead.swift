@@ -121,10 +121,9 @@ package enum ContentRangeField: Sendable, Hashable {
 }
 
 extension ByteBuffer {
-    /// Without a string in between.
+    /// Writes a length or a position, which are not negative, without a string in between.
     fileprivate mutating func writeDecimal(_ value: Int64) {
-        // The longest number has a sign and nineteen digits.
-        writeWithUnsafeMutableBytes(minimumWritableBytes: 20) { Digits.write(value, to: $0) }
+        Digits.withDigits(of: value.magnitude) { writeBytes($0) }
     }
 }
 

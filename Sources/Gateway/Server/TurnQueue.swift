@@ -19,8 +19,16 @@ package final class TurnQueue {
     /// Long enough for nothing to be due when a task has ended.
     private static let pause = TimeAmount.microseconds(20)
 
-    /// Each thread has its own, and comes to no other.
-    private nonisolated(unsafe) static let current = ThreadSpecificVariable<TurnQueue>()
+    /// What the thread of an event loop keeps of it.
+    private final class Kept: Sendable {
+        let queue: NIOLoopBound<TurnQueue>
+
+        init(_ queue: NIOLoopBound<TurnQueue>) {
+            self.queue = queue
+        }
+    }
+
+    private static let kept = ThreadSpecificVariable<Kept>()
 
     private let loop: any EventLoop
     private var waiting: Deque<Turn> = []
@@ -33,9 +41,9 @@ package final class TurnQueue {
     /// That of `loop`, on which this is called.
     package static func of(_ loop: any EventLoop) -> TurnQueue {
         loop.preconditionInEventLoop()
-        if let queue = current.currentValue, queue.loop === loop { return queue }
+        if let queue = kept.currentValue?.queue, queue.eventLoop === loop { return queue.value }
         let queue = TurnQueue(loop)
-        current.currentValue = queue
+        kept.currentValue = Kept(NIOLoopBound(queue, eventLoop: loop))
         return queue
     }
 
