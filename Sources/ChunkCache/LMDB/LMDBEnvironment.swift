@@ -12,6 +12,7 @@ package final class LMDBEnvironment: Sendable {
     /// Of the map as it is: ``LMDBSettings/mapSize``, rounded up to whole pages.
     package let mapSize: Int
     private let environment: LMDBPointer
+    private let map: LMDBMap
     private let pool = LMDBReaderPool()
     private let tables: [String: LMDBTable]
 
@@ -35,6 +36,7 @@ package final class LMDBEnvironment: Sendable {
         do throws(LMDBError) {
             try Self.open(raw, settings, mapSize: mapSize)
             self.tables = try Self.openTables(raw, settings.tables)
+            self.map = try LMDBMap(of: raw, size: mapSize, table: settings.tables.first ?? "")
         } catch {
             mdb_env_close(raw)
             throw error
@@ -50,7 +52,7 @@ package final class LMDBEnvironment: Sendable {
     /// Runs `body` on the last committed state. Costs well under a microsecond beside `body` itself.
     ///
     /// As long as `body` runs, no page that was in use when it began can be used again: it takes what it needs and
-    /// ends, and waits for nothing but memory and the disk.
+    /// ends. What may have to wait for the disk is brought into memory before, with ``withPlace(_:_:)``.
     ///
     /// - Throws: ``LMDBError``, and what `body` throws.
     package func read<Result>(_ body: (borrowing LMDBReadTransaction) throws -> Result) throws -> Result {
@@ -80,6 +82,23 @@ package final class LMDBEnvironment: Sendable {
         return try body(LMDBReadTransaction(reader.transaction))
     }
 
+    /// Lends `body` the place of a value that `find` looks for, to have it read into memory, or dropped from it, for as
+    /// long as the disk takes: no read runs meanwhile. What lies there may become another value at any time, so that the
+    /// bytes mean nothing to `body`.
+    ///
+    /// - Returns: `nil` if `find` finds none.
+    /// - Throws: ``LMDBError``, and what `find` and `body` throw.
+    package func withPlace<Result>(
+        _ find: (borrowing LMDBReadTransaction) throws -> UnsafeRawBufferPointer?,
+        _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) throws -> Result? {
+        // The map stays until the last user has left.
+        try pool.enterWithoutReader("read")
+        defer { pool.leave(nil) }
+        guard let place = try read(find) else { return nil }
+        return try body(place)
+    }
+
     /// Runs `body`, and makes its changes visible when it returns. If it throws, or the commit fails, nothing changed.
     ///
     /// - Throws: ``LMDBError``, and what `body` throws. After an error of the transaction's own calls nothing of it can
@@ -88,7 +107,7 @@ package final class LMDBEnvironment: Sendable {
         try pool.enterWithoutReader("write")
         defer { pool.leave(nil) }
         let pointer = try begin(0)
-        var transaction = LMDBWriteTransaction(pointer)
+        var transaction = LMDBWriteTransaction(pointer, map)
         let result: Result
         do {
             result = try body(&transaction)

@@ -3,15 +3,32 @@ import CLMDB
 /// Changes that become visible all at once, when the transaction ends, or not at all.
 package struct LMDBWriteTransaction: LMDBTransaction, ~Copyable {
     package let pointer: LMDBPointer
+    private let map: LMDBMap
     /// A record whose bytes were promised is not whole, so that nothing of this transaction may be kept.
     private(set) var isSpoiled = false
 
-    init(_ pointer: LMDBPointer) {
+    init(_ pointer: LMDBPointer, _ map: LMDBMap) {
         self.pointer = pointer
+        self.map = map
+    }
+
+    /// Before LMDB frees the pages of the value under `key`, if there is one.
+    ///
+    /// - Throws: ``LMDBError`` of kind `damaged` if it would free pages of others.
+    private func checkPages(of key: some LMDBKey, in table: LMDBTable) throws(LMDBError) {
+        var value = MDB_val()
+        let (code, keySize) = key.withKeyBytes { bytes in
+            var key = MDB_val(bytes)
+            return (mdb_get(pointer.raw, table.handle, &key, &value), bytes.count)
+        }
+        guard code != MDB_NOTFOUND else { return }
+        try LMDBError.check(code, "mdb_get")
+        try map.check(value.bytes, keySize: keySize)
     }
 
     /// Stores `value` under `key`, in the place of what was there.
     package mutating func put(_ value: RawSpan, for key: some LMDBKey, in table: LMDBTable) throws(LMDBError) {
+        try checkPages(of: key, in: table)
         let code = key.withKeyBytes { key in
             value.withUnsafeBytes { value in
                 var key = MDB_val(key)
@@ -33,6 +50,7 @@ package struct LMDBWriteTransaction: LMDBTransaction, ~Copyable {
         fill: (inout MutableRawSpan) throws -> Void
     ) throws {
         guard size >= 0 else { throw LMDBError(MDB_BAD_VALSIZE, call: "mdb_put") }
+        try checkPages(of: key, in: table)
         var value = MDB_val(mv_size: size, mv_data: nil)
         let code = key.withKeyBytes { bytes in
             var key = MDB_val(bytes)
@@ -52,6 +70,7 @@ package struct LMDBWriteTransaction: LMDBTransaction, ~Copyable {
     /// - Returns: `false` if there is no such key.
     @discardableResult
     package mutating func delete(_ key: some LMDBKey, from table: LMDBTable) throws(LMDBError) -> Bool {
+        try checkPages(of: key, in: table)
         let code = key.withKeyBytes { bytes in
             var key = MDB_val(bytes)
             return mdb_del(pointer.raw, table.handle, &key, nil)
@@ -74,17 +93,14 @@ package struct LMDBWriteTransaction: LMDBTransaction, ~Copyable {
     ) throws -> Int {
         guard limit > 0 else { return 0 }
         var deleted = 0
-        try withCursor(table, from: start) { cursor, key, _ in
+        let map = map
+        try withCursor(table, from: start) { cursor, key, value in
             guard try condition(key) else { return false }
+            try value.withUnsafeBytes { try map.check($0, keySize: key.byteCount) }
             try LMDBError.check(mdb_cursor_del(cursor, 0), "mdb_cursor_del")
             deleted += 1
             return deleted < limit
         }
         return deleted
-    }
-
-    /// Deletes all records of `table`, which stays. One large change of the list of free pages: for small tables.
-    package mutating func deleteAll(from table: LMDBTable) throws(LMDBError) {
-        try LMDBError.check(mdb_drop(pointer.raw, table.handle, 0), "mdb_drop")
     }
 }

@@ -3,8 +3,8 @@ import Glibc
 /// Walks all pages that hold keys, and sees whether every page of a database has just one use.
 ///
 /// LMDB believes what it finds: a page number that is wrong by a bit makes it write over chunks that are in use, so that
-/// what was checked once is something else later, or ends the process. The chunks' own bytes are not read here; they have
-/// checksums.
+/// what was checked once is something else later, or ends the process. The pages of chunks are not read here, which would
+/// be a read of the disk for each: their bytes have checksums, and ``LMDBMap`` looks at how they begin.
 ///
 /// The layout is that of LMDB 0.9 on a 64-bit machine (mdb.c). A page begins with its number (64 bits), 16 bits of no
 /// meaning, flags (16), and the ends of its list of nodes and of its free space (16 each), or the number of pages of an
@@ -187,6 +187,9 @@ struct TreeCheck {
             try walk(tree, .table)
         case .table:
             guard node.flags & ~NodeFlag.overflow == 0 else { throw Fault(reason: "an entry has unknown flags") }
+            guard (node.flags == NodeFlag.overflow) == LMDBMap.isLong(node.dataSize, keySize: node.keySize) else {
+                throw Fault(reason: "a value of page \(page.number) lies where LMDB puts none of its length")
+            }
             if node.flags == NodeFlag.overflow { _ = try overflow(of: node, in: page, &tally) }
         case .free:
             guard node.flags & ~NodeFlag.overflow == 0, node.keySize == 8 else {
@@ -194,6 +197,7 @@ struct TreeCheck {
             }
             if node.flags == NodeFlag.overflow {
                 let first = try overflow(of: node, in: page, &tally)
+                try checkBeginning(of: node, at: first)
                 try claimFree(try read(first, bytes: Self.headerSize + node.dataSize).dropFirst(Self.headerSize))
             } else {
                 try claimFree(page.data(of: node))
@@ -202,16 +206,25 @@ struct TreeCheck {
     }
 
     /// Claims the run of pages that holds a node's data.
+    ///
+    /// - Returns: the first of them.
     private mutating func overflow(of node: Node, in page: Page, _ tally: inout Tally) throws -> UInt64 {
         let first: UInt64 = page.data(of: node).number(at: 0)
-        let count = UInt64((Self.headerSize + node.dataSize + pageSize - 1) / pageSize)
+        let count = overflowPages(of: node)
         try claim(first, count)
-        let header = try read(first, bytes: Self.headerSize)[...]
-        guard header.number(at: 0) == first, header.number(at: 10) == PageFlag.overflow,
-            UInt64(header.number(at: 12) as UInt32) == count
-        else { throw Fault(reason: "page \(first) is not the beginning of a value that it should be") }
         tally.overflows += count
         return first
+    }
+
+    private func overflowPages(of node: Node) -> UInt64 {
+        UInt64((Self.headerSize + node.dataSize + pageSize - 1) / pageSize)
+    }
+
+    private func checkBeginning(of node: Node, at first: UInt64) throws {
+        let header = try read(first, bytes: Self.headerSize)[...]
+        guard header.number(at: 0) == first, header.number(at: 10) == PageFlag.overflow,
+            UInt64(header.number(at: 12) as UInt32) == overflowPages(of: node)
+        else { throw Fault(reason: "page \(first) is not the beginning of a list that it should be") }
     }
 
     /// Claims the pages of a list: their count, and their numbers.

@@ -104,6 +104,82 @@ struct TreeCheckTests {
     }
 }
 
+/// Long values whose pages begin with what cannot be true: LMDB would free pages of others.
+@Suite(.timeLimit(.minutes(2)))
+struct ValuePagesTests {
+    enum Change: CaseIterable {
+        case put
+        case fill
+        case delete
+        case deleteRun
+    }
+
+    private let database: TemporaryDatabase
+    private let old = [UInt8](repeating: 5, count: 30_000)
+
+    init() throws {
+        database = try TemporaryDatabase()
+    }
+
+    private func make(_ change: Change, of key: [UInt8], in environment: LMDBEnvironment) throws {
+        let table = try environment.records
+        let new = [UInt8](repeating: 6, count: 40_000)
+        try environment.write { transaction in
+            switch change {
+            case .put: try transaction.put(new.span.bytes, for: key, in: table)
+            case .fill:
+                try transaction.put(size: new.count, for: key, in: table) { value in
+                    value.withUnsafeMutableBytes { $0.copyBytes(from: new) }
+                }
+            case .delete: _ = try transaction.delete(key, from: table)
+            case .deleteRun: _ = try transaction.delete(from: table, from: key, limit: 1) { _ in true }
+            }
+        }
+    }
+
+    @Test(
+        "they are read as they are, and found out before anything is freed",
+        arguments: [0, 10, 12, 13],
+        Change.allCases
+    )
+    func wrong(offset: Int, change: Change) throws {
+        try database.fill([([1], old), ([2], old), ([3], old)])
+        var found = 0
+        try database.damage { bytes in
+            for page in 2..<bytes.count / 4096 where bytes[page * 4096 + 16] == 5 && bytes[page * 4096 + 10] == 4 {
+                found += 1
+                if found == 2 { bytes[page * 4096 + offset] ^= 1 }
+            }
+        }
+        #expect(found == 3)
+        #expect(try DataFileCheck.run(directory: database.directory) == .usable)
+        let environment = try database.open()
+        for key in 1...3 as ClosedRange<UInt8> { #expect(try environment.value([key]) == old) }
+        let error = #expect(throws: LMDBError.self) { try make(change, of: [2], in: environment) }
+        #expect(error?.isDamage == true)
+        // Nothing of that happened, and others can be changed.
+        try make(change, of: [1], in: environment)
+        for key in 2...3 as ClosedRange<UInt8> { #expect(try environment.value([key]) == old) }
+        environment.close()
+    }
+
+    @Test("those that one transaction wrote it can change again", arguments: Change.allCases)
+    func again(change: Change) throws {
+        let environment = try database.open()
+        let table = try environment.records
+        try environment.put(old, for: [2])
+        try environment.write { transaction in
+            for key in 0..<40 as Range<UInt8> { try transaction.put(old.span.bytes, for: [key], in: table) }
+            for key in 0..<40 as Range<UInt8> { try transaction.delete([key] as [UInt8], from: table) }
+        }
+        #expect(try environment.keys.isEmpty)
+        try environment.put(old, for: [2])
+        try make(change, of: [2], in: environment)
+        environment.close()
+        #expect(try DataFileCheck.run(directory: database.directory) == .usable)
+    }
+}
+
 extension LMDBEnvironment {
     fileprivate func all() throws -> [[UInt8]: [UInt8]] {
         let table = try records
