@@ -165,29 +165,41 @@ extension StoreWriter {
         return true
     }
 
-    /// Has sources that have more than they may, as their limits are lower than they were, give up some of it; goes on
-    /// with the rest after what waits to be written.
-    func trimShares() {
+    /// Has the cache and its sources give up what they have beyond limits that are lower than they were; goes on with the
+    /// rest after what waits to be written.
+    func trim() {
         guard settings.mayReplace, let database else { return }
         do {
             let isOver = try state.withLock { state in
-                var isOver = false
+                var isOver = try trim(to: limit.load(ordering: .relaxed), of: nil, database, &state)
                 for (source, share) in settings.sourceSizes {
-                    let excess = counters.share(of: source).bytes - share
-                    guard excess > 0 else { continue }
-                    // No chunk takes more, so that these are never too many.
-                    let largest = Self.storedBytes(settings.chunkSize)
-                    let chunks = Int(clamping: (excess + largest - 1) / largest)
-                    let isTrimmed = try evict(min(chunks, Self.evictionBatch), of: source, database, &state)
-                    if isTrimmed, counters.share(of: source).bytes > share { isOver = true }
+                    if try trim(to: share, of: source, database, &state) { isOver = true }
                 }
                 return isOver
             }
             guard isOver else { return }
-            thread.submit { if $0 == .active { self.trimShares() } }
+            thread.submit { if $0 == .active { self.trim() } }
         } catch {
             noteFailure(error, of: database.environment)
         }
+    }
+
+    /// Evicts as many chunks as a transaction may have.
+    ///
+    /// - Returns: whether more are to leave.
+    private func trim(
+        to limit: Int64,
+        of source: String?,
+        _ database: Database,
+        _ state: inout State
+    ) throws -> Bool {
+        let bytes = { source.map { self.counters.share(of: $0).bytes } ?? Int64(self.counters.bytes.value) }
+        let excess = bytes() - limit
+        guard excess > 0 else { return false }
+        // No chunk takes more, so that these are never too many.
+        let largest = Self.storedBytes(settings.chunkSize)
+        let chunks = Int(clamping: (excess + largest - 1) / largest)
+        return try evict(min(chunks, Self.evictionBatch), of: source, database, &state) && bytes() > limit
     }
 
     /// Deletes chunks that are counted, and that the policy has forgotten.

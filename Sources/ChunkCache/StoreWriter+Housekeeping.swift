@@ -88,12 +88,13 @@ extension StoreWriter {
         return Int64((size + 16 + page - 1) / page * page)
     }
 
-    /// Larger than what may be stored: a map that is full to the last page cannot even delete.
-    static func mapSize(_ settings: ChunkStoreSettings) -> Int {
-        let size = Int(clamping: max(settings.size, 0))
-        let spare = max(size / 100 * 18, 4 * settings.chunkSize + (4 << 20))
-        let (sum, overflow) = size.addingReportingOverflow(spare)
-        return overflow ? size : sum
+    /// Larger than what may be stored, and than what is there of a time when more might be: a map that is full to the last
+    /// page cannot even delete.
+    static func mapSize(_ settings: ChunkStoreSettings, directory: String) -> Int {
+        let spare = max(settings.size / 100 * 18, Int64(4 * settings.chunkSize + (4 << 20)))
+        var file = stat()
+        let there = stat(directory + "/data.mdb", &file) == 0 ? Int64(file.st_size) : 0
+        return Int(clamping: max(max(settings.size, 0).addingClamped(spare), there.addingClamped(4 << 20)))
     }
 }
 

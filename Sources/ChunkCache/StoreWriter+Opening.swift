@@ -189,7 +189,7 @@ extension StoreWriter {
             forgetRecord(of: object)
         }
         finishErasing()
-        trimShares()
+        trim()
     }
 
     /// Sets the database aside and begins a new one, after what runs now. Others may have found the damage as well, so
@@ -250,7 +250,7 @@ extension StoreWriter.Database {
         let environment = try LMDBEnvironment(
             LMDBSettings(
                 directory: directory,
-                mapSize: StoreWriter.mapSize(settings),
+                mapSize: StoreWriter.mapSize(settings, directory: directory),
                 tables: ["chunks", "objects", "about"],
                 durability: settings.durability
             )

@@ -67,6 +67,31 @@ struct StoreSpaceTests {
         }
     }
 
+    @Test(
+        "a size that is lower than it was is kept from the start on, and what stays is right",
+        arguments: CachePolicy.allCases
+    )
+    func lowerSize(policy: CachePolicy) async throws {
+        try await TestCache.with { cache in
+            let origin = TestOrigin()
+            // More than a map for the lower size would be.
+            let record = ObjectRecord.test(size: 200 * chunk)
+            try await cache.fill(origin, record)
+            try await cache.open(chunks: 8, { $0.policy = policy }) { store in
+                await eventually { store.usage.bytes <= store.settings.size }
+                let object = try #require(store.find(record.key))
+                #expect((6...8).contains(object.storedChunks))
+                let before = origin.bytes
+                let tally = try await origin.read(0..<object.size, of: object, in: store)
+                #expect(tally.stored + tally.fetched == object.size)
+                #expect(origin.bytes > before)
+                await store.settle()
+                #expect(store.usage.bytes <= store.settings.size)
+                #expect(store.counters.storeFailed.value == 0)
+            }
+        }
+    }
+
     @Test("a cache with room for no chunk is no failure of a request", arguments: [0, 1, 64 << 10])
     func tiny(size: Int64) async throws {
         try await TestCache.with { cache in
