@@ -119,4 +119,11 @@ package final class CachedObject: Sendable {
         let start = index * chunkSize
         return start..<start + min(chunkSize, size - start)
     }
+
+    /// What of `chunk` lies in `range`, as offsets in the chunk.
+    package func part(of chunk: ChunkID, in range: Range<Int64>) -> Range<Int> {
+        let whole = self.range(of: chunk)
+        let part = range.clamped(to: whole)
+        return Int(part.lowerBound - whole.lowerBound)..<Int(part.upperBound - whole.lowerBound)
+    }
 }

@@ -81,7 +81,7 @@ package final class ChunkReader: Sendable {
                 goOn(behind: id)
                 return .stored(upTo: partEnd)
             case .stored(isVerified: false):
-                await store.prepare(id)
+                await store.prepare(id, offset..<offset + limit)
             case .filling(let fill):
                 if let piece = try held(offset, limit) { return bytes(piece, at: position) }
                 follow(fill, isNew: isNew)
@@ -114,7 +114,8 @@ package final class ChunkReader: Sendable {
 
     /// Gets the chunk at `position` ready to be sent, after it turned out not to be: off the event loop.
     package func prepare(at position: Int64) async {
-        await store.prepare(object.chunk(at: position))
+        let id = object.chunk(at: position)
+        await store.prepare(id, object.part(of: id, in: position..<end))
     }
 
     /// - Returns: whether the reader was in another chunk before.
@@ -238,7 +239,7 @@ package final class ChunkReader: Sendable {
             state.fill = nil
             return state.run
         }
-        store.prefetch(ChunkID(object: id.object, index: id.index + 1))
+        store.prefetch(behind: id, of: object, upTo: end)
         guard let run else { return }
         if run.hasClaimed(id.index) {
             readAhead(of: id)

@@ -45,7 +45,10 @@ extension ChunkStore {
         return next
     }
 
-    /// Checks the first chunk that is not before `start`, in a read of its own, and drops it if it is not what was stored.
+    /// Checks the first chunk that is not before `start`, and drops it if it is not what was stored.
+    ///
+    /// What was not in memory leaves it again, unless somebody has begun to send it: a check of all chunks must not take
+    /// the place of those that are in use.
     ///
     /// - Returns: `nil` if there is none.
     func checkOne(
@@ -53,32 +56,29 @@ extension ChunkStore {
         _ environment: LMDBEnvironment,
         _ chunks: LMDBTable
     ) throws -> CheckedChunk? {
-        var found: (id: ChunkID, length: Int, fault: ChunkRecordFault?)?
+        var found: ChunkID?
         do {
-            try environment.read { transaction in
+            return try environment.withPlace { transaction in
+                var place: UnsafeRawBufferPointer?
                 try transaction.walk(chunks, from: start) { key, value in
-                    guard let id = ChunkID(key: key) else { return .next }
-                    found = (id, value.byteCount, fault(of: value, id: id))
+                    found = ChunkID(key: key)
+                    guard found != nil else { return .next }
+                    place = value.withUnsafeBytes { $0 }
                     return .stop
                 }
-            }
+                return place
+            } _: { place in
+                guard let id = found else { return nil }
+                let wasInMemory = Residency.isResident(place)
+                Residency.load(place)
+                let check = try check(id, environment, chunks)
+                if !wasInMemory, !residents.contains(id.object, id.index) { Residency.drop(place) }
+                return CheckedChunk(id: id, length: place.count, isCorrupt: check == .corrupt)
+            } ?? nil
         } catch {
             writer.noteReadFailure(error, of: environment)
             throw error
         }
-        guard let found else { return nil }
-        if let fault = found.fault { writer.drop(found.id, corruptBy: fault) } else { table.markVerified(found.id) }
-        return CheckedChunk(id: found.id, length: found.length, isCorrupt: found.fault != nil)
-    }
-
-    /// What was not in memory leaves it again, unless somebody has begun to send it: a check of all chunks must not take
-    /// the place of those that are in use.
-    private func fault(of value: RawSpan, id: ChunkID) -> ChunkRecordFault? {
-        let wasInMemory = value.withUnsafeBytes { Residency.isResident($0) }
-        value.withUnsafeBytes { Residency.willNeed($0) }
-        let fault = ChunkRecord.fault(of: value, id: id)
-        if !wasInMemory, !residents.contains(id.object, id.index) { value.withUnsafeBytes { Residency.drop($0) } }
-        return fault
     }
 
     private static var unixTime: Int64 {

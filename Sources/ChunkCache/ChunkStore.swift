@@ -285,66 +285,99 @@ package final class ChunkStore: Sendable {
     ) throws -> UnsafeRawBufferPointer? {
         try transaction.withValue(for: id, in: chunks) { value in
             value.withUnsafeBytes { bytes in
-                let end = min(range.upperBound, bytes.count - ChunkRecord.headerSize)
-                guard range.lowerBound >= 0, range.lowerBound < end, isResident(bytes, id) else { return nil }
-                return UnsafeRawBufferPointer(
-                    rebasing: bytes[ChunkRecord.headerSize + range.lowerBound..<ChunkRecord.headerSize + end]
-                )
+                guard let part = Self.bytes(range, of: bytes), isResident(part, of: bytes, id) else { return nil }
+                return part
             }
         } ?? nil
     }
 
-    private func isResident(_ value: UnsafeRawBufferPointer, _ id: ChunkID) -> Bool {
+    /// - Parameter part: what is wanted of `value`.
+    private func isResident(_ part: UnsafeRawBufferPointer, of value: UnsafeRawBufferPointer, _ id: ChunkID) -> Bool {
         if residents.contains(id.object, id.index) { return true }
-        guard Residency.isResident(value) else { return false }
+        guard Residency.isResident(value) else { return Residency.isResident(part) }
         residents.insert(id.object, id.index)
         return true
     }
 
-    /// Has the chunk read into memory and checked, unless it is on the way into the cache.
-    func prepare(_ id: ChunkID) async {
+    // MARK: - From the disk
+
+    /// Has a part of the chunk read into memory, and all of it if it was not checked before, unless it is on the way into
+    /// the cache.
+    ///
+    /// - Parameter part: offsets in the chunk; it is cut at the chunk's end.
+    func prepare(_ id: ChunkID, _ part: Range<Int>) async {
         await withCheckedContinuation { continuation in
             pool.submit { _ in
-                self.prepareNow(id)
+                self.prepareNow(id, part)
                 continuation.resume()
             }
         }
     }
 
-    /// Begins to do so if the chunk is there and not ready, and waits for nothing.
-    package func prefetch(_ id: ChunkID) {
-        guard isStored(id), withBytes(of: id, 0..<settings.chunkSize, { _ in true }) == nil else { return }
+    /// Begins to do so with the chunk behind this one, as far as it lies before `end`, and waits for nothing.
+    package func prefetch(behind id: ChunkID, of object: CachedObject, upTo end: Int64) {
+        let id = ChunkID(object: id.object, index: id.index + 1)
+        let part = object.part(of: id, in: 0..<end)
+        guard !part.isEmpty, isStored(id), withBytes(of: id, part, { _ in true }) == nil else { return }
         let isNew = preparing.withLock { $0.count < 64 && $0.insert(id).inserted }
         guard isNew else { return }
         pool.submit { _ in
-            self.prepareNow(id)
+            self.prepareNow(id, part)
             self.preparing.withLock { _ = $0.remove(id) }
         }
     }
 
-    private func prepareNow(_ id: ChunkID) {
+    private func prepareNow(_ id: ChunkID, _ part: Range<Int>) {
         guard case .stored(let isVerified) = table.state(of: id) else { return }
         guard let (environment, chunks) = writer.reading else { return table.remove(id) }
         do {
-            let fault = try environment.read { transaction in
-                try transaction.withValue(for: id, in: chunks) { value -> ChunkRecordFault? in
-                    value.withUnsafeBytes { bytes in
-                        Residency.willNeed(bytes)
-                        Residency.touch(bytes)
-                    }
-                    guard !isVerified else { return nil }
-                    return ChunkRecord.fault(of: value, id: id)
-                }
+            let isLoaded = try environment.withPlace { transaction in
+                try transaction.place(of: id, in: chunks)
+            } _: { place in
+                Residency.load(isVerified ? Self.bytes(part, of: place) ?? place : place)
             }
-            switch fault {
-            case .none: table.remove(id)
-            case .some(.none): table.markVerified(id)
-            case .some(.some(let fault)): writer.drop(id, corruptBy: fault)
+            switch isLoaded {
+            case nil: table.remove(id)
+            case false?: writer.drop(id, corruptBy: .unreadable)
+            case true?:
+                if !isVerified, try check(id, environment, chunks) == .gone { table.remove(id) }
             }
         } catch {
             table.remove(id)
             writer.noteReadFailure(error, of: environment)
         }
+    }
+
+    enum Check {
+        case right
+        /// It was not what was stored, and is dropped.
+        case corrupt
+        case gone
+    }
+
+    /// Sums up a chunk that has just been read into memory.
+    func check(_ id: ChunkID, _ environment: LMDBEnvironment, _ chunks: LMDBTable) throws -> Check {
+        let fault = try environment.read { transaction in
+            try transaction.withValue(for: id, in: chunks) { ChunkRecord.fault(of: $0, id: id) }
+        }
+        switch fault {
+        case nil: return .gone
+        case .some(nil):
+            table.markVerified(id)
+            return .right
+        case .some(let fault?):
+            writer.drop(id, corruptBy: fault)
+            return .corrupt
+        }
+    }
+
+    /// A part of a chunk; `nil` if there is nothing of it in `value`.
+    private static func bytes(_ part: Range<Int>, of value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        let end = min(part.upperBound, value.count - ChunkRecord.headerSize)
+        guard part.lowerBound >= 0, part.lowerBound < end else { return nil }
+        return UnsafeRawBufferPointer(
+            rebasing: value[ChunkRecord.headerSize + part.lowerBound..<ChunkRecord.headerSize + end]
+        )
     }
 
     // MARK: - Fills

@@ -78,7 +78,7 @@ package struct GatewayConfig: Sendable {
         /// What may be pinned of the cache; at most nine tenths of it.
         package var pinBudget = PinBudget.percent(25)
         /// How fast all that is kept is read and checked, over and over; `nil`: not at all.
-        package var scrubRate: ByteRate?
+        package var scrubRate: ByteRate? = ByteRate(bytesPerSecond: 8 << 20)
         package var sync = Sync.relaxed
 
         package init() {}

@@ -39,7 +39,7 @@ struct ShowTests {
                 max_age = "0s"  # flag --set cache.max_age
                 min_free_disk = "1GiB"  # default
                 pin_budget = "25%"  # default
-                scrub_rate = "0"  # default
+                scrub_rate = "8MiB/s"  # default
                 sync = "relaxed"  # default
 
                 [limits]

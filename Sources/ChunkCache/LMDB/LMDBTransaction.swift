@@ -32,6 +32,12 @@ extension LMDBTransaction where Self: ~Copyable {
         return try body(value.bytes.bytes)
     }
 
+    /// Where the value under `key` lies; `nil` if there is no such key. It means nothing once the transaction is over,
+    /// but for ``LMDBEnvironment/withPlace(_:_:)``.
+    package func place(of key: some LMDBKey, in table: LMDBTable) throws -> UnsafeRawBufferPointer? {
+        try withValue(for: key, in: table) { value in value.withUnsafeBytes { $0 } }
+    }
+
     /// Lends the records of `table` to `body` in the order of their keys, from the first that is not below `start`.
     ///
     /// - Parameter body: gets key and value, and may not change the table.

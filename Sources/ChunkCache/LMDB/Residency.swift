@@ -2,14 +2,13 @@ import Glibc
 
 /// Whether bytes of a mapped file are in memory, and how to get them there, and away.
 ///
-/// For one mebibyte, with a processor that was busy with other things as well: to ask takes about 2 µs; to announce the
-/// need 15 to 25 µs if all is there, and as long as the disk takes to accept the requests if not; to touch what is there
-/// 25 to 35 µs the first time after the file was mapped, 5 µs later. To touch what is not there takes as long as the
-/// disk, so it is done off the event loops, and after the need was announced: page fault by page fault, a disk reads
-/// less than a tenth as fast.
+/// For one mebibyte, with a processor that was busy with other things as well: to ask takes about 2 µs; to load what is
+/// there 40 to 60 µs the first time after the file was mapped, 20 to 30 µs later. To load what is not there takes as long
+/// as the disk, so it is done off the event loops, and in few requests: page fault by page fault, a disk reads less than
+/// a tenth as fast.
 ///
 /// The answer may be out of date as soon as it is given. The kernel drops pages that nobody used for long, and not
-/// those that were just touched, unless memory is very short.
+/// those that were just loaded, unless memory is very short.
 package enum Residency {
     private static let pageSize = max(sysconf(Int32(_SC_PAGESIZE)), 1)
     /// Pages that are asked about in one call, so that the answer fits on the stack: 4 MiB.
@@ -33,39 +32,36 @@ package enum Residency {
         }
     }
 
-    /// Has the kernel begin to read what is missing of `bytes`, in few and large requests.
-    ///
-    /// May wait until the disk takes the requests, so not for an event loop. Whether it did anything shows later.
-    package static func willNeed(_ bytes: UnsafeRawBufferPointer) {
-        guard let (start, count) = pages(of: bytes) else { return }
-        // Advice that the kernel does not take costs speed and nothing else.
-        _ = madvise(start, count * pageSize, MADV_WILLNEED)
-    }
-
-    /// Reads a byte of each page, so that the next read of `bytes` meets neither the disk nor a page fault.
-    package static func touch(_ bytes: UnsafeRawBufferPointer) {
-        var sum: UInt8 = 0
-        for offset in stride(from: 0, to: bytes.count, by: pageSize) { sum ^= bytes[offset] }
-        if let last = bytes.last { sum ^= last }
-        keep(sum)
-    }
-
-    /// Reads `bytes` into memory, as ``touch(_:)`` does, and survives what the disk does not give.
+    /// Reads `bytes` into memory, so that the next read of them meets neither the disk nor a page fault.
     ///
     /// - Returns: `false` if a read of them would be a bus error. Kernels before 5.14 cannot tell.
+    @discardableResult
     package static func load(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let (start, count) = pages(of: bytes) else { return true }
-        return madvise(start, count * pageSize, MADV_POPULATE_READ) == 0 || errno != EFAULT
+        // Few and large requests. Advice that the kernel does not take costs speed and nothing else.
+        _ = madvise(start, count * pageSize, MADV_WILLNEED)
+        if madvise(start, count * pageSize, MADV_POPULATE_READ) == 0 { return true }
+        guard errno == EINVAL else { return errno != EFAULT && errno != EHWPOISON }
+        touch(bytes)
+        return true
     }
 
     /// Has the kernel drop `bytes` from memory, where they were read and are not to stay.
     ///
-    /// What other processes have mapped stays, what was never touched here, and what is not yet written to the disk.
+    /// What other processes have mapped stays, what was never loaded here, and what is not yet written to the disk.
     package static func drop(_ bytes: UnsafeRawBufferPointer) {
         guard let (start, count) = pages(of: bytes) else { return }
         // MADV_DONTNEED would take the pages from this process and leave them in memory. A kernel before 5.4 knows only
         // that, and whoever neither owns the file nor may write it is refused: then they leave when others want the room.
         _ = madvise(start, count * pageSize, MADV_PAGEOUT)
+    }
+
+    /// Reads a byte of each page.
+    private static func touch(_ bytes: UnsafeRawBufferPointer) {
+        var sum: UInt8 = 0
+        for offset in stride(from: 0, to: bytes.count, by: pageSize) { sum ^= bytes[offset] }
+        if let last = bytes.last { sum ^= last }
+        keep(sum)
     }
 
     /// Takes a value so that the compiler does not leave out how it came about.

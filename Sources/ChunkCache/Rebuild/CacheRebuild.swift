@@ -207,7 +207,6 @@ package struct CacheRebuild {
             try transaction.walk(old.chunks, from: start) { key, value in
                 guard let id = ChunkID(key: key) else { return .next }
                 guard id.object == number else { return .stop }
-                value.withUnsafeBytes { Residency.willNeed($0) }
                 let isRight = ChunkRecord.fault(of: value, id: id) == nil
                 found = (id, isRight ? value.withUnsafeBytes { Self.chunk(in: $0) } : nil)
                 return .stop

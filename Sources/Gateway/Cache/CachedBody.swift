@@ -54,7 +54,7 @@ final class CachedBody: DirectBody {
         if used.withLock({ $0 == id.index }) { return true }
         guard cache.use(id, of: object) else { return false }
         used.withLock { $0 = id.index }
-        prefetch(behind: id)
+        cache.prefetch(behind: id, of: object, upTo: end)
         return true
     }
 
@@ -66,11 +66,7 @@ final class CachedBody: DirectBody {
         }
         guard first <= index else { return }
         for index in first...index { _ = cache.use(ChunkID(object: object.number, index: index), of: object) }
-        prefetch(behind: ChunkID(object: object.number, index: index))
-    }
-
-    private func prefetch(behind id: ChunkID) {
-        if object.range(of: id).upperBound < end { cache.prefetch(ChunkID(object: id.object, index: id.index + 1)) }
+        cache.prefetch(behind: ChunkID(object: object.number, index: index), of: object, upTo: end)
     }
 
     private static let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT)

@@ -3,8 +3,8 @@ import Foundation
 import Testing
 
 struct ResidencyTests {
-    @Test("pages that were never touched are not resident, and are after a touch, wherever the bytes begin and end")
-    func touch() throws {
+    @Test("pages that were never written are not resident, and are when they were, wherever the bytes begin and end")
+    func written() throws {
         let pages = 3000
         let size = pages * 4096
         let start = try #require(
@@ -28,10 +28,8 @@ struct ResidencyTests {
     func empty() {
         let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
         #expect(Residency.isResident(nothing))
-        Residency.willNeed(nothing)
-        Residency.touch(nothing)
-        Residency.drop(nothing)
         #expect(Residency.load(nothing))
+        Residency.drop(nothing)
     }
 
     @Test("bytes that cannot be read are no bus error")
@@ -60,8 +58,7 @@ struct ResidencyTests {
         try environment.read { transaction in
             _ = try transaction.withValue(for: [1], in: table) { bytes in
                 bytes.withUnsafeBytes {
-                    Residency.willNeed($0)
-                    Residency.touch($0)
+                    #expect(Residency.load($0))
                     #expect(Residency.isResident($0))
                     #expect($0.elementsEqual(value))
                     // Of what is not yet on the disk nothing gets lost.

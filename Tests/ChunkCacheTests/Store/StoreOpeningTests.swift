@@ -34,7 +34,7 @@ struct StoreOpeningTests {
                 #expect(store.isStored(id))
                 #expect(!store.isReady(id))
                 #expect(store.withBytes(of: id, 0..<1) { _ in true } == nil)
-                store.prefetch(id)
+                store.prefetch(behind: ChunkID(object: object.number, index: 2), of: object, upTo: object.size)
                 await eventually { store.isReady(id) }
                 #expect(store.usage.chunks == 10)
                 #expect(try await readAll(in: store) == ReadTally(stored: object.size))
