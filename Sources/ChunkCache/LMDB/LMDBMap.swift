@@ -1,4 +1,5 @@
 import CLMDB
+import Glibc
 
 /// Where an environment's file lies in memory, and whether the pages of long values are what LMDB takes them for.
 ///
