@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Every figure of docs/performance.md: runs the programs beside this one, and keeps what they print.
+
+    python3 Benchmarks/figures.py [--quick] [--into FOLDER] [PROGRAM…]
+
+FOLDER gets ``figures.md``, with the command, the tables and the verdicts of each program, a PNG plot of every table that
+compares servers, and all that was printed. The programs run one after the other; with a quiet machine, some hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROGRAMS = ("bench", "hot", "cache", "large", "policies", "origin", "torrent", "load_report", "phases", "crowd", "soak")
+# A median, as the programs print it: a number, then its unit.
+MEDIAN = re.compile(r"([\d.,]+)\s")
+
+
+@dataclass
+class Table:
+    head: list[str]
+    rows: list[list[str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+    def column(self, name: str) -> int | None:
+        return self.head.index(name) if name in self.head else None
+
+
+def tables(text: str) -> list[Table]:
+    """The tables of Markdown in what a program printed, whatever it printed between two rows."""
+    found: list[Table] = []
+    previous: list[str] = []
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            continue
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if all(set(cell) <= set("-:") and cell for cell in cells):
+            # The row before it was the head of this one.
+            if found and found[-1].rows and found[-1].rows[-1] == previous:
+                found[-1].rows.pop()
+            found.append(Table(previous))
+        elif found and len(cells) == len(found[-1].head):
+            found[-1].rows.append(cells)
+        previous = cells
+    return [table for table in found if table.rows]
+
+
+@dataclass
+class Outcome:
+    name: str
+    command: list[str]
+    text: str
+    status: int
+    seconds: float
+
+    @property
+    def verdicts(self) -> list[str]:
+        return [line for line in self.text.splitlines() if line.startswith(("PASS  ", "FAIL  ", "SKIP  "))]
+
+    def markdown(self) -> str:
+        """Its part of ``figures.md``."""
+        last = next((line for line in reversed(self.text.splitlines()) if line.strip()), "nothing was printed")
+        parts = [f"## {self.name}", f"`{' '.join(self.command)}`: exit status {self.status}, {self.seconds:.0f} s, `{last}`"]
+        parts += map(str, tables(self.text))
+        parts.append("```\n" + "\n".join(self.verdicts) + "\n```")
+        return "\n\n".join(parts)
+
+
+def run(name: str, quick: bool) -> Outcome:
+    command = ["python3", f"Benchmarks/{name}.py", *(["--quick"] if quick else [])]
+    print(f"---- {' '.join(command)}", flush=True)
+    began = time.monotonic()
+    lines: list[str] = []
+    with subprocess.Popen([sys.executable, *command[1:]], cwd=HERE.parent, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as program:
+        try:
+            for line in program.stdout:
+                print(line, end="", flush=True)
+                lines.append(line)
+        except BaseException:
+            program.terminate()  # it cleans up
+            raise
+    return Outcome(name, command, "".join(lines), program.returncode, time.monotonic() - began)
+
+
+def plot(outcome: Outcome, folder: Path) -> list[Path]:
+    """Bars of the medians of each table that compares servers; nothing without matplotlib."""
+    try:
+        import matplotlib
+    except ImportError:
+        return []
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    files = []
+    for table in tables(outcome.text):
+        what, server, median = (table.column(name) for name in ("what", "server", "median"))
+        if what is None or server is None or median is None:
+            continue
+        measured = [(row[what], row[server], found) for row in table.rows if (found := MEDIAN.match(row[median]))]
+        titles, kinds = (list(dict.fromkeys(names)) for names in zip(*((one[0], one[1]) for one in measured)))
+        figure, axes = pyplot.subplots(figsize=(9, 1 + 0.22 * len(measured)), dpi=100)
+        width = 0.8 / len(kinds)
+        for number, kind in enumerate(kinds):
+            bars = [(titles.index(title) + number * width, float(found[1].replace(",", "")))
+                    for title, of, found in measured if of == kind]
+            axes.barh([place for place, _ in bars], [value for _, value in bars], width, label=kind)
+        axes.set_yticks([place + 0.4 - width / 2 for place in range(len(titles))], titles)
+        axes.invert_yaxis()
+        axes.set_xlabel(next(row[median].split(" ", 1)[1] for row in table.rows if " " in row[median]))
+        axes.legend(fontsize="small")
+        file = folder / f"{outcome.name}{'' if not files else len(files) + 1}.png"
+        figure.savefig(file, bbox_inches="tight")
+        pyplot.close(figure)
+        files.append(file)
+    return files
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=f"of {', '.join(PROGRAMS)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="each with --quick: less than an hour")
+    parser.add_argument("--into", type=Path, default=HERE.parent / "figures", help="default %(default)s")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.programs) - set(PROGRAMS):
+        parser.error(f"no such program: {', '.join(sorted(unknown))}")
+    chosen.into.mkdir(parents=True, exist_ok=True)
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE.parent, capture_output=True, text=True)
+    parts = [f"# Figures\n\nOf {commit.stdout.strip() or 'an unknown commit'}, {time.strftime('%F')}."]
+    statuses = []
+    for name in chosen.programs or PROGRAMS:
+        outcome = run(name, chosen.quick)
+        statuses.append(outcome.status)
+        (chosen.into / f"{name}.txt").write_text(outcome.text)
+        plots = "\n\n".join(f"![{file.stem}]({file.name})" for file in plot(outcome, chosen.into))
+        parts += [outcome.markdown(), plots] if plots else [outcome.markdown()]
+        # After each, so that what was measured is kept if the next one is interrupted.
+        (chosen.into / "figures.md").write_text("\n\n".join(parts) + "\n")
+    print(f"{sum(status == 0 for status in statuses)} of {len(statuses)} programs passed; figures in {chosen.into}")
+    return 1 if any(statuses) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
