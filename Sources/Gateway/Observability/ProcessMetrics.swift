@@ -29,6 +29,12 @@ package enum ProcessMetrics {
                     .set(Double(boot) + Double(stat.startTicks) / ticks)
             }
         }
+        if let pages = read("/proc/self/statm").flatMap(ProcessStat.anonymousPages) {
+            registry.gauge(
+                "media_gateway_anonymous_memory_bytes",
+                help: "Resident memory without what is mapped of files, the cache among them"
+            ).set(Double(pages) * Double(sysconf(Int32(_SC_PAGESIZE))))
+        }
         // The listing holds the descriptor it is read through.
         if let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
             registry.gauge("process_open_fds", help: "Open file descriptors").set(max(names.count - 1, 0))
@@ -66,6 +72,13 @@ package struct ProcessStat: Sendable, Equatable {
         self.cpuTicks = user &+ system
         self.startTicks = start
         self.residentPages = resident
+    }
+
+    /// The resident pages of `/proc/self/statm` that are not mapped from files.
+    package static func anonymousPages(_ text: String) -> UInt64? {
+        let fields = text.split(separator: " ")
+        guard fields.count > 2, let resident = UInt64(fields[1]), let shared = UInt64(fields[2]) else { return nil }
+        return resident - min(shared, resident)
     }
 
     /// The Unix time in seconds of the `btime` line of `/proc/stat`.

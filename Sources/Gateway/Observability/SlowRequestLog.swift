@@ -12,8 +12,10 @@ package struct SlowRequestLog: Sendable {
     }
 
     /// Call it when the request has ended.
-    package func note(_ stages: RequestStages, of record: AccessRecord) {
-        guard stages.gatewayTime > threshold else { return }
+    ///
+    /// - Returns: whether it was slow.
+    package func note(_ stages: RequestStages, of record: AccessRecord) -> Bool {
+        guard stages.gatewayTime > threshold else { return false }
         var id: [UInt8] = []
         Digits.append(hexadecimal: record.id, to: &id)
         let facts: Logger.Metadata = [
@@ -26,5 +28,6 @@ package struct SlowRequestLog: Sendable {
             "outcome": "\(record.outcome.rawValue)",
         ]
         logger.warning("slow request", metadata: facts.merging(stages.metadata) { fact, _ in fact })
+        return true
     }
 }

@@ -34,6 +34,7 @@ package final class RequestReporter: Sendable {
     private let interrupted: [AccessRecord.Outcome: PrometheusRegistry.Counter]
     private let responseBytes: PrometheusRegistry.Counter
     private let sourceWait: PrometheusRegistry.SecondsCounter
+    private let slow: PrometheusRegistry.Counter
 
     package init(
         plane: ConnectionServices.Plane,
@@ -98,6 +99,14 @@ package final class RequestReporter: Sendable {
             help: "Time answers waited for their source",
             labels: [("plane", plane)]
         )
+        slow = registry.counter(
+            "media_gateway_http_slow_requests_total",
+            help: "Requests that the log calls slow",
+            labels: [("plane", plane)]
+        )
+        guard plane == ConnectionServices.Plane.data.rawValue else { return }
+        // A rate over a series that begins with its first event misses that one.
+        for status in [200, 206, 304, 400, 404, 416, 429, 500, 502, 503, 504] { _ = counter(.media, .get, status) }
     }
 
     /// An answer that has to wait for something was begun; ``ended(route:)`` follows.
@@ -136,7 +145,7 @@ package final class RequestReporter: Sendable {
             userAgent: head.fields[.userAgent]
         )
         accessLog?.write(record)
-        slowLog.note(stages, of: record)
+        if slowLog.note(stages, of: record) { slow.increment() }
     }
 
     private func counter(_ route: Route, _ method: RequestHead.Method, _ status: Int) -> PrometheusRegistry.Counter {

@@ -5,6 +5,8 @@ struct HTTPMetrics: Sendable {
     /// What became of a request to an origin.
     enum Outcome: String, Sendable, CaseIterable {
         case ok
+        /// What is cached is still good.
+        case notModified = "not_modified"
         case redirect
         case notFound = "not_found"
         /// Any other status from 400 to 499.
@@ -53,6 +55,7 @@ extension HTTPMetrics.Outcome {
     init(status: Int) {
         switch status {
         case 200..<300: self = .ok
+        case 304: self = .notModified
         case 300..<400: self = .redirect
         case 404, 410: self = .notFound
         case 400..<500: self = .refused

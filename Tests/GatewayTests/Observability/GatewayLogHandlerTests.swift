@@ -135,9 +135,9 @@ import Testing
             outcome: .complete
         )
         let line = try logged(.text) { logger in
-            SlowRequestLog(threshold: .seconds(1), logger: logger).note(stages, of: record)
+            #expect(!SlowRequestLog(threshold: .seconds(1), logger: logger).note(stages, of: record))
             stages.addSourceWait(nanoseconds: 100_000_000)
-            SlowRequestLog(threshold: .seconds(1), logger: logger).note(stages, of: record)
+            #expect(SlowRequestLog(threshold: .seconds(1), logger: logger).note(stages, of: record))
         }
         #expect(
             line == """

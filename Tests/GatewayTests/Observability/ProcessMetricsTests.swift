@@ -23,6 +23,13 @@ import Testing
         #expect(ProcessStat.bootTime("cpu 1 2\n") == nil)
     }
 
+    @Test("pages that are mapped from files are not anonymous")
+    func anonymousPages() {
+        #expect(ProcessStat.anonymousPages("1000 300 120 5 0 80 0\n") == 180)
+        #expect(ProcessStat.anonymousPages("1000 300 301 5 0 80 0\n") == 0)
+        for odd in ["", "1000 300", "1000 x 120", "1000 300 -1"] { #expect(ProcessStat.anonymousPages(odd) == nil) }
+    }
+
     @Test("the page shows this process")
     func page() throws {
         let registry = PrometheusRegistry()
