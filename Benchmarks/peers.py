@@ -171,31 +171,41 @@ class VarnishServer(CachingPeer):
 
 
 class NodeServer(Peer):
-    """Node's ``http`` with ``createReadStream``, as its manual shows."""
+    """Node's ``http`` with ``createReadStream`` and ``pipeline``, as its manual shows."""
 
     kind = "node http"
     tools = ("node",)
     program = """
-        const http = require('http'), fs = require('fs'), path = require('path');
+        const http = require('http'), fs = require('fs'), path = require('path'), { pipeline } = require('stream');
         const [root, mount, port, log] = process.argv.slice(2);
         const access = fs.createWriteStream(log, { flags: 'a' });
+        function logged(request, response, length) {
+          response.on('finish', () => {
+            const when = new Date().toISOString();
+            access.write(`${request.socket.remoteAddress} [${when}] "${request.method} ${request.url}" `
+              + `${response.statusCode} ${length}\\n`);
+          });
+        }
         http.createServer((request, response) => {
+          if (request.url === '/ping') {
+            response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 4 });
+            logged(request, response, 4);
+            response.end('pong');
+            return;
+          }
           const file = path.join(root, path.basename(request.url));
           fs.stat(file, (error, stat) => {
             if (error) { response.writeHead(404).end(); return; }
-            const range = /^bytes=(\\d+)-(\\d+)$/.exec(request.headers.range || '');
-            const start = range ? Number(range[1]) : 0, end = range ? Number(range[2]) : stat.size - 1;
+            const range = /^bytes=(\\d+)-(\\d*)$/.exec(request.headers.range || '');
+            const start = range ? Number(range[1]) : 0, end = range?.[2] ? Number(range[2]) : stat.size - 1;
             if (start > end || end >= stat.size) { response.writeHead(416).end(); return; }
             const head = { 'Content-Type': 'application/octet-stream', 'Content-Length': end - start + 1,
                            'Accept-Ranges': 'bytes', 'Last-Modified': stat.mtime.toUTCString() };
             if (range) head['Content-Range'] = `bytes ${start}-${end}/${stat.size}`;
             response.writeHead(range ? 206 : 200, head);
-            response.on('finish', () => {
-              const when = new Date().toISOString();
-              access.write(`${request.socket.remoteAddress} [${when}] "${request.method} ${request.url}" `
-                + `${response.statusCode} ${end - start + 1}\\n`);
-            });
-            fs.createReadStream(file, { start, end }).pipe(response);
+            logged(request, response, end - start + 1);
+            // Unlike pipe() it closes the file when the reader hangs up.
+            pipeline(fs.createReadStream(file, { start, end }), response, () => {});
           });
         }).listen(Number(port), '127.0.0.1', 4096);
     """
@@ -225,6 +235,7 @@ class ExpressServer(NodeServer):
           });
           next();
         });
+        app.get('/ping', (request, response) => response.type('text').send('pong'));
         app.get(`${mount}/:name`, (request, response) => response.sendFile(request.params.name, { root }));
         app.listen(Number(port), '127.0.0.1', 4096);
     """
