@@ -112,6 +112,11 @@ def build_on_lmdb(name: str, folder: Path) -> str:
     return build(name, folder, f"-I{sums / 'include'}", *sources, "-llmdb", "-lpthread")
 
 
+def in_turn(candidates: list, number: int) -> list:
+    """The order of a round: every second one is the other way round, so that nobody is always first."""
+    return candidates if number % 2 else candidates[::-1]
+
+
 def name_of(length: int) -> str:
     return f"{length // MIB} MiB" if length >= MIB else f"{length // KIB} KiB"
 
@@ -245,7 +250,7 @@ class Comparison:
         A server that fails once is left out from then on; the others are measured all the same.
         """
         for number in range(self.rounds + 1):
-            for server in self.servers if number % 2 else reversed(self.servers):
+            for server in in_turn(self.servers, number):
                 if server.kind in self.faults:
                     continue
                 try:

@@ -86,7 +86,7 @@ def fill(root: Path, rounds: int, size: int, out: report.Report) -> None:
             runs: dict[str, list[Fill]] = {server.kind: [] for server in servers}
             for number in range(rounds + 1):
                 write(root / f"film-{number}", size, number)
-                for server in servers if number % 2 else reversed(servers):
+                for server in measure.in_turn(servers, number):
                     run = read(server, f"film-{number}", size)
                     if number:
                         runs[server.kind].append(run)
