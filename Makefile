@@ -1,7 +1,7 @@
 # What each target does is said by `make help`.
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test check lint format acceptance
-.PHONY: bench bench-cache bench-large bench-origin bench-policies bench-torrent demo-torrent
+.PHONY: bench bench-cache bench-large bench-origin bench-phases bench-policies bench-torrent demo-torrent
 
 # One configuration for running and testing, so that one build serves both: the tests need no testable imports, which
 # would compile everything a second time.
@@ -61,6 +61,9 @@ bench-origin: build ## The http source beside nginx slice on the same origin
 bench-torrent: build ## Torrents beside bare libtorrent on the same swarms, and the metadata phase of the load report
 	python3 Benchmarks/torrent.py
 	python3 Benchmarks/load_report.py
+
+bench-phases: build ## The phases of the load report that ask /ping and watch films, beside Node and Express
+	python3 Benchmarks/phases.py
 
 bench-policies: ## Hit ratios of the cache's policies beside libCacheSim's, on synthetic video
 	python3 Benchmarks/policies.py
