@@ -9,6 +9,10 @@ let swiftSettings: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
+/// Tests are built beside the gateway in its release configuration, where the optimizer took longer for them than for the
+/// gateway, and bought no time back.
+let testSettings = swiftSettings + [.unsafeFlags(["-Onone"])]
+
 /// Off in `Gateway`: SwiftNIO's internal C module declares glibc's structs again, and their members would then belong to
 /// a module that is no product and cannot be imported.
 let memberImportVisibility: [SwiftSetting] = [.enableUpcomingFeature("MemberImportVisibility")]
@@ -137,7 +141,7 @@ let package = Package(
             name: "ConfigTests",
             dependencies: ["Config"],
             exclude: ["Fixtures"],
-            swiftSettings: swiftSettings + memberImportVisibility
+            swiftSettings: testSettings + memberImportVisibility
         ),
         .testTarget(
             name: "ChunkCacheTests",
@@ -149,7 +153,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
-            swiftSettings: swiftSettings + memberImportVisibility
+            swiftSettings: testSettings + memberImportVisibility
         ),
         .testTarget(
             name: "SourcePluginsTests",
@@ -163,7 +167,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
-            swiftSettings: swiftSettings + memberImportVisibility
+            swiftSettings: testSettings + memberImportVisibility
         ),
         .testTarget(
             name: "GatewayTests",
@@ -181,7 +185,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: swiftSettings
+            swiftSettings: testSettings
         ),
         .testTarget(
             name: "LoadBenchTests",
@@ -191,12 +195,12 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
-            swiftSettings: swiftSettings + memberImportVisibility
+            swiftSettings: testSettings + memberImportVisibility
         ),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["MediaGateway"],
-            swiftSettings: swiftSettings + memberImportVisibility
+            swiftSettings: testSettings + memberImportVisibility
         ),
     ],
     cxxLanguageStandard: .cxx17
