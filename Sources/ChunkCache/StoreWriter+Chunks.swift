@@ -7,6 +7,9 @@ import Synchronization
 /// Chunks that come, and chunks that leave.
 extension StoreWriter {
     static let evictionBatch = 64
+    private static let waitsForReads = 10
+    /// In microseconds.
+    private static let waitForReads: UInt32 = 5000
     /// What a chunk that waits to be written takes of the memory at least.
     private static let leastQueued = 4096
 
@@ -83,10 +86,29 @@ extension StoreWriter {
     /// Runs `body`, and once more after some chunks have left if there was no room for what it writes.
     func makingRoom(_ database: Database, _ state: inout State, _ body: (inout State) throws -> Void) throws {
         do {
-            try body(&state)
+            try awaitingReads(&state, body)
         } catch let error as LMDBError where isShortOfSpace(error) {
             try clear(database, &state)
-            try body(&state)
+            try awaitingReads(&state, body)
+        }
+    }
+
+    /// Runs `body`, and again and again for a moment while the map is full: pages that were freed can be used when the
+    /// reads that ran then have ended, and one of those may wait for a processor. If that was in vain, it is not waited for
+    /// again before there is room.
+    private func awaitingReads(_ state: inout State, _ body: (inout State) throws -> Void) throws {
+        for wait in 0... {
+            do {
+                try body(&state)
+                state.isMapHeld = false
+                return
+            } catch let error as LMDBError where error.kind == .mapFull && wait < Self.waitsForReads && !state.isMapHeld
+            {
+                usleep(Self.waitForReads)
+            } catch {
+                state.isMapHeld = (error as? LMDBError)?.kind == .mapFull
+                throw error
+            }
         }
     }
 
@@ -154,7 +176,8 @@ extension StoreWriter {
         while victims.count < number, let victim = state.eviction.evict(of: source) { victims.append(victim) }
         guard !victims.isEmpty else { return false }
         do {
-            try delete(victims, database, &state, source == nil ? counters.evictedForSpace : counters.evictedForShare)
+            let counter = source == nil ? counters.evictedForSpace : counters.evictedForShare
+            try awaitingReads(&state) { try delete(victims, database, &$0, counter) }
         } catch {
             // They are still there.
             for id in victims {

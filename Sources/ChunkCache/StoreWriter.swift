@@ -40,6 +40,8 @@ final class StoreWriter: Sendable {
         /// Objects whose record in the database is not what it should be by now.
         var unwritten: [UInt64: CachedObject] = [:]
         var warnedAt: ContinuousClock.Instant?
+        /// Whether the map was full at last, also after a wait for those who read.
+        var isMapHeld = false
         /// Sources of which something is pinned that there was no room to hold.
         var shortOfPins: Set<String> = []
 
