@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import measure
+from measure import anonymous_memory
 
 import cache_probe
 import content
 import gateway
 import report
 from content import GIB, KIB, MIB
-from stalled import anonymous_memory
 from wire import fetch
 
 CHUNK = 64 * KIB

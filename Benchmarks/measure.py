@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-class _Core:
+class Core:
     """What becomes of a core's time from now on, in shares of it."""
 
     def __init__(self, number: int) -> None:
@@ -161,23 +162,62 @@ def _ended_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
+# Memory
+
+
+def anonymous_memory(pid: int) -> int:
+    """RssAnon of a process, in bytes."""
+    return int(re.search(r"^RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]) << 10
+
+
+class MemoryWatch:
+    """RssAnon of a process when the ``with`` block begins, and at most while it runs."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "MemoryWatch":
+        self.before = self.peak = anonymous_memory(self.pid)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._over.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.1):
+            try:
+                self.peak = max(self.peak, anonymous_memory(self.pid))
+            except OSError:
+                return  # the process has ended, which whoever loads it finds out
+
+
 # Loads
+
+
+def told(output: str, name: str, count: int) -> list[int] | None:
+    """The ``count`` numbers behind ``name`` in a client's output."""
+    line = re.search(rf"^{name}((?: \d+){{{count}}})$", output, re.MULTILINE)
+    return [int(number) for number in line[1].split()] if line else None
 
 
 def loaded(server: gateway.Server, command: list[str], seconds: float) -> Run:
     """Runs a client on its core. It prints ``RESULT requests bytes micros p50us p99us failed``; none may fail."""
     helpers = getattr(server, "helpers", ())
-    cores = _Core(SERVER_CORE), _Core(CLIENT_CORE)
+    cores = Core(SERVER_CORE), Core(CLIENT_CORE)
     cpu, helped, client = cpu_seconds(server.pid), sum(map(cpu_seconds, helpers)), _ended_children()
     done = subprocess.run(ON_CLIENT_CORE + command, capture_output=True, text=True, timeout=seconds + 120)
     cpu, client = cpu_seconds(server.pid) - cpu, _ended_children() - client
     helped = sum(map(cpu_seconds, helpers)) - helped
     own, (idle, on_server_core), (_, on_client_core) = cores[0].share(cpu), *(c.idle_and_processes() for c in cores)
     others = max(on_server_core - cores[0].share(cpu + helped), on_client_core - cores[1].share(client), 0)
-    result = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)$", done.stdout, re.MULTILINE)
+    result = told(done.stdout, "RESULT", 6)
     if not result:
         raise RuntimeError(f"{command[0]}: {done.stderr.strip() or done.stdout.strip()}")
-    requests, received, micros, p50, p99, failed = map(int, result.groups())
+    requests, received, micros, p50, p99, failed = result
     if failed or not requests:
         raise RuntimeError(f"{server.kind}: {failed} failed, {requests} did not: {done.stderr.strip()}")
     return Run(requests, received, micros / 1e6, cpu, own, idle, others, p50 / 1e3, p99 / 1e3)

@@ -52,7 +52,8 @@ class CachingPeer(Peer):
         return (self.origin_server.home / "access.log").read_bytes().count(b"\n")
 
     def start(self) -> None:
-        self.origin_server = NginxServer(self.root, prefix=measure.ON_CLIENT_CORE).__enter__()
+        if not hasattr(self, "origin_server"):
+            self.origin_server = NginxServer(self.root, prefix=measure.ON_CLIENT_CORE).__enter__()
         super().start()
 
     def __exit__(self, *_) -> None:
@@ -244,9 +245,12 @@ class ExpressServer(NodeServer):
 PEERS = (NginxSendfileServer, NginxSliceServer, VarnishServer, NodeServer, ExpressServer)
 
 
-def worker(master: int) -> int:
-    """The nginx process that serves; its siblings look after the cache."""
-    for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split():
-        if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"nginx: worker process"):
-            return int(pid)
+def worker(master: int, patience: float = 5) -> int:
+    """The nginx process that serves, which begins after nginx listens; its siblings look after the cache."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split():
+            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"nginx: worker process"):
+                return int(pid)
+        time.sleep(0.01)
     raise RuntimeError("nginx has no worker")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-import measure  # noqa: F401  (the folder of the modules below is on the path with it)
+from measure import anonymous_memory
 
 import gateway
 import report
@@ -29,10 +27,6 @@ class Memory:
         out.check(self.peak < limit and self.held == self.asked, f"{what} under {limit // MIB} MB",
                   f"peak {self.peak / MIB:.1f} MiB, {self.before / MIB:.1f} before, {self.held} held, "
                   f"{self.seconds:.0f} s")
-
-
-def anonymous_memory(pid: int) -> int:
-    return int(re.search(r"^RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]) << 10
 
 
 def hold(server: gateway.Server, name: str, size: int, count: int, seconds: float) -> Memory:
