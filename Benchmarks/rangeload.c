@@ -1,7 +1,7 @@
 // rangeload: a client for range requests that is no slower than a good player or proxy.
 //
 //     rangeload --connections N --seconds S --length L --size OBJECT_SIZE --seed K
-//               [--path P] [--verify FILE] [--once] [--pause MS] HOST:PORT
+//               [--path P] [--verify FILE] [--once] [--pause MS] [--rate BITS] HOST:PORT
 //
 // Each connection asks for `bytes=a-b` of LENGTH bytes at a random offset, reads every byte of the answer into one
 // buffer (256 KiB a read), and asks again. When the time is up it asks no more and reads to the end what it has asked
@@ -13,8 +13,14 @@
 // for, until there are none; the time does not matter then. With --pause a connection waits that long between an answer
 // and its next request, as a player does.
 //
+// With --rate a connection plays: it reads on from a random place, asks for a range when so many bits a second have
+// used up the one before, and has to have it whole when they have used up as much again. What is not is a stall, and
+// puts off all that follows. The connections begin one after another within the time that a range plays. A wait begins
+// when the range was due, however late it was asked for.
+//
 // Prints `RESULT requests bytes micros p50us p99us failed`: finished requests, bytes of bodies, time from the first
-// request to the last byte, waits from request to last byte. Exit status 1: cannot run; failures are only counted.
+// request to the last byte, waits from request to last byte. With --rate also `STALLS count micros`. Exit status 1:
+// cannot run; failures are only counted.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -52,7 +58,7 @@ struct connection {
 };
 
 static struct {
-    uint64_t connections, length, size, seed, pause_ms;
+    uint64_t connections, length, size, seed, pause_ms, rate;
     double seconds;
     bool once;
     const char *path, *verify;
@@ -62,6 +68,8 @@ static struct {
 static char buffer[READ_SIZE];
 static const char *expected; // the mapped file of --verify
 static uint64_t random_state, deadline, last_byte;
+static uint64_t next_due = UINT64_MAX; // no connection is due before
+static uint64_t stalls, stalled;       // with --rate: how many, and how long together, in ns
 static uint64_t received, failed, open_connections;
 static uint64_t next_first; // with --once: what none has asked for begins here
 static uint32_t *waits;
@@ -104,12 +112,14 @@ static void fail(struct connection *c, const char *why) {
     drop(c);
 }
 
-static uint64_t next_place(void) {
+static uint64_t next_place(const struct connection *c) {
     if (options.once) {
         uint64_t place = next_first;
         next_first += options.length;
         return place;
     }
+    if (options.rate > 0 && c->position > 0)
+        return c->position + options.length <= options.size ? c->position : 0;
     uint64_t places = options.size - options.length + 1;
     return (uint64_t)(((unsigned __int128)random_bits() * places) >> 64);
 }
@@ -120,8 +130,9 @@ static bool is_over(uint64_t time) {
 
 static void ask(struct connection *c) {
     if (options.once && is_over(0)) return drop(c);
-    c->first = c->position = next_place();
+    c->first = c->position = next_place(c);
     c->left = options.length;
+    c->asked = options.rate > 0 ? c->due : now();
     c->due = 0;
     c->head_length = 0;
     c->in_body = false;
@@ -129,7 +140,6 @@ static void ask(struct connection *c) {
     int length = snprintf(request, sizeof request,
                           "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: bytes=%" PRIu64 "-%" PRIu64 "\r\n\r\n",
                           options.path, c->first, c->first + options.length - 1);
-    c->asked = now();
     // The socket is empty: a request this short is taken whole or the connection is broken.
     if (send(c->fd, request, (size_t)length, MSG_NOSIGNAL) != length) fail(c, "the request was not taken");
 }
@@ -194,6 +204,27 @@ static size_t take_head(struct connection *c, const char *bytes, size_t count) {
     return length - before;
 }
 
+// How long a range plays, in ns.
+static uint64_t playing_time(void) {
+    return (uint64_t)((unsigned __int128)options.length * 8 * 1000000000 / options.rate);
+}
+
+static void ask_at(struct connection *c, uint64_t time) {
+    c->due = time;
+    if (time < next_due) next_due = time;
+}
+
+// Asks for the next range when what is there has been played.
+static void play(struct connection *c) {
+    uint64_t end = c->asked + playing_time();
+    if (last_byte > end) {
+        stalls++;
+        stalled += last_byte - end;
+        end = last_byte;
+    }
+    ask_at(c, end);
+}
+
 static void finished(struct connection *c) {
     last_byte = now();
     if (waits_count == waits_room) {
@@ -203,7 +234,8 @@ static void finished(struct connection *c) {
     }
     waits[waits_count++] = (uint32_t)((last_byte - c->asked) / 1000);
     if (is_over(last_byte)) drop(c);
-    else if (options.pause_ms > 0) c->due = last_byte + options.pause_ms * 1000000;
+    else if (options.rate > 0) play(c);
+    else if (options.pause_ms > 0) ask_at(c, last_byte + options.pause_ms * 1000000);
     else ask(c);
 }
 
@@ -243,22 +275,34 @@ static void connect_to_server(struct connection *c) {
 
 // Lets those ask, or end, whose pause is over. Returns how long the next of them waits, in ms, at most PATIENCE_MS.
 static int end_pauses(struct connection *all) {
-    uint64_t time = now(), wait = (uint64_t)PATIENCE_MS * 1000000;
-    for (uint64_t i = 0; i < options.connections; i++) {
-        struct connection *c = &all[i];
-        if (c->fd < 0 || c->due == 0) continue;
-        if (is_over(time)) drop(c);
-        else if (c->due <= time) ask(c);
-        else if (c->due - time < wait) wait = c->due - time;
+    uint64_t time = now(), patience = (uint64_t)PATIENCE_MS * 1000000;
+    if (time >= next_due) {
+        next_due = UINT64_MAX;
+        for (uint64_t i = 0; i < options.connections; i++) {
+            struct connection *c = &all[i];
+            if (c->fd < 0 || c->due == 0) continue;
+            if (is_over(time)) drop(c);
+            else if (c->due <= time) ask(c);
+            else if (c->due < next_due) next_due = c->due;
+        }
     }
-    return (int)((wait + 999999) / 1000000);
+    uint64_t wait = next_due > time ? next_due - time : 0;
+    return (int)(((wait < patience ? wait : patience) + 999999) / 1000000);
+}
+
+static void begin(struct connection *all) {
+    uint64_t time = now();
+    for (uint64_t i = 0; i < options.connections; i++) {
+        if (options.rate > 0) ask_at(&all[i], time + playing_time() * i / options.connections);
+        else ask(&all[i]);
+    }
 }
 
 static void run(struct connection *all) {
     struct epoll_event events[EVENTS];
-    for (uint64_t i = 0; i < options.connections; i++) ask(&all[i]);
+    begin(all);
     while (open_connections > 0) {
-        int patience = options.pause_ms > 0 ? end_pauses(all) : PATIENCE_MS;
+        int patience = options.pause_ms > 0 || options.rate > 0 ? end_pauses(all) : PATIENCE_MS;
         if (open_connections == 0) break;
         int count = epoll_wait(poller, events, EVENTS, patience);
         if (count < 0 && errno != EINTR) give_up("epoll_wait: %s", strerror(errno));
@@ -305,7 +349,8 @@ static void parse(int count, char **arguments) {
         {"length", required_argument, NULL, 'l'},      {"size", required_argument, NULL, 'z'},
         {"seed", required_argument, NULL, 'k'},        {"path", required_argument, NULL, 'p'},
         {"verify", required_argument, NULL, 'v'},      {"once", no_argument, NULL, 'o'},
-        {"pause", required_argument, NULL, 'w'},       {0}};
+        {"pause", required_argument, NULL, 'w'},       {"rate", required_argument, NULL, 'r'},
+        {0}};
     for (int option; (option = getopt_long(count, arguments, "", known, NULL)) != -1;) {
         switch (option) {
         case 'c': options.connections = number("connections", optarg); break;
@@ -316,6 +361,7 @@ static void parse(int count, char **arguments) {
         case 'p': options.path = optarg; break;
         case 'v': options.verify = optarg; break;
         case 'o': options.once = true; break;
+        case 'r': options.rate = number("rate", optarg); break;
         case 'w': options.pause_ms = number("pause", optarg); break;
         default: exit(1);
         }
@@ -327,6 +373,8 @@ static void parse(int count, char **arguments) {
     if (options.length < 1 || options.length > options.size) give_up("--length: 1 to --size");
     if (options.once && options.size % options.length != 0) give_up("--once: --size must be a multiple of --length");
     if (options.pause_ms >= PATIENCE_MS) give_up("--pause: less than %d", PATIENCE_MS);
+    if (options.rate > 0 && playing_time() >= (uint64_t)PATIENCE_MS * 1000000)
+        give_up("--rate: a range plays for %d ms or longer", PATIENCE_MS);
     if (strlen(options.path) > 1500) give_up("--path: too long");
 }
 
@@ -355,6 +403,7 @@ int main(int count, char **arguments) {
     qsort(waits, waits_count, sizeof *waits, by_value);
     printf("RESULT %zu %" PRIu64 " %" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRIu64 "\n", waits_count, received,
            (last_byte - began) / 1000, percentile(50), percentile(99), failed);
+    if (options.rate > 0) printf("STALLS %" PRIu64 " %" PRIu64 "\n", stalls, stalled / 1000);
     free(waits);
     free(all);
     return 0;
