@@ -69,7 +69,7 @@ class IdleConnections:
     def __init__(self, server: gateway.Server, count: int) -> None:
         self.server, self.count = server, count
         self.open: list[Connection] = []
-        self.kept: list[int] = []
+        self.held: list[int] = []
 
     def __call__(self) -> "IdleConnections":
         return self
@@ -85,8 +85,13 @@ class IdleConnections:
             self.open += batch
         time.sleep(0.5)
 
+    @property
+    def now(self) -> int:
+        """How many are there."""
+        return sum(_silent(connection) for connection in self.open)
+
     def __exit__(self, *_) -> None:
-        self.kept.append(sum(_silent(connection) for connection in self.open))
+        self.held.append(self.now)
         for connection in self.open:
             connection.close()
         self.open.clear()
@@ -105,35 +110,63 @@ def _silent(connection: Connection) -> bool:
         return False
 
 
-class SlowHeaders:
-    """slowhttptest's slow headers, in place while the ``with`` block runs."""
+class SlowClients:
+    """slowhttptest, in place while the ``with`` block runs.
 
-    def __init__(self, server: gateway.Server, count: int) -> None:
-        self.server, self.count = server, count
+    ``held`` has how many were there, each time, when the block ended.
+    """
+
+    def __init__(self, server: gateway.Server, count: int, *options: str) -> None:
+        self.server, self.count, self.options = server, count, options
         self.held: list[int] = []
 
-    def __call__(self) -> "SlowHeaders":
+    def __call__(self) -> "SlowClients":
         return self
 
     def __enter__(self) -> None:
         self.process = gateway.child(
-            ["slowhttptest", "-c", str(self.count), "-H", "-i", "3", "-r", "150", "-l", "120",
+            ["slowhttptest", "-c", str(self.count), "-r", "150", "-l", "120", *self.options,
              "-u", f"{self.server.origin}{self.server.path('film.bin')}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 15
-        while established(self.server.port) < self.count * 0.95 and time.monotonic() < until:
+        while self.now < self.count and time.monotonic() < until:
             time.sleep(0.1)
 
     def __exit__(self, *_) -> None:
-        self.held.append(established(self.server.port))
+        self.held.append(self.now)
         gateway.end(self.process)
         time.sleep(0.5)
 
+    @property
+    def now(self) -> int:
+        """How many are there."""
+        return established(self.server.port)
 
-def established(port: int) -> int:
-    """Connections of the server's port that are open on the server's side."""
+
+class SlowHeaders(SlowClients):
+    """They send a line of their head every three seconds."""
+
+    def __init__(self, server: gateway.Server, count: int) -> None:
+        super().__init__(server, count, "-H", "-i", "3")
+
+
+class SlowReaders(SlowClients):
+    """They take 32 bytes every second, through a window of at most 20."""
+
+    def __init__(self, server: gateway.Server, count: int) -> None:
+        super().__init__(server, count, "-X", "-w", "10", "-y", "20", "-n", "1", "-z", "32")
+
+    @property
+    def now(self) -> int:
+        """Those for whom bytes wait on the server's side."""
+        return established(self.server.port, unsent=True)
+
+
+def established(port: int, unsent: bool = False) -> int:
+    """Connections of the server's port that are open on the server's side; with ``unsent`` those with bytes to send."""
+    queued = "(?!0{8}:)" if unsent else ""
     with open("/proc/net/tcp") as table:
-        return sum(bool(re.match(rf" *\d+: \w+:{port:04X} \w+:\w+ 01 ", line)) for line in table)
+        return sum(bool(re.match(rf" *\d+: \w+:{port:04X} \w+:\w+ 01 {queued}", line)) for line in table)
 
 
 def slow_headers(server: gateway.Server, quick: bool, out: report.Report) -> None:
@@ -164,12 +197,12 @@ def slow_headers_end(server: gateway.Server, out: report.Report) -> None:
 def idle(server: gateway.Server, count: int, quick: bool, out: report.Report) -> None:
     load = IdleConnections(server, count)
     base, under, figures = compare(server, 3 if quick else 5, 2000, load)
-    kept = min(load.kept)
+    kept = min(load.held)
     out.check(under <= limit(base) and kept >= 0.99 * count,
               f"{count:,} idle connections: other requests p99 at most {LIMIT}x", f"{figures}, {kept:,} stayed open")
 
 
-def room_for(root, wanted: int, out: report.Report) -> tuple[gateway.Server, int]:
+def room_for(root, wanted: int, out: report.Report, **options) -> tuple[gateway.Server, int]:
     """A server with room for ``wanted`` idle connections, or for as many as this machine's descriptors allow it.
 
     Idle ones may take nine tenths of ``limits.connections``: beyond, they are let go sooner.
@@ -178,11 +211,11 @@ def room_for(root, wanted: int, out: report.Report) -> tuple[gateway.Server, int
     try:
         with gateway.server(root, connections=wanted * 10 // 8):
             pass
-        return gateway.server(root, connections=wanted * 10 // 8), wanted
+        return gateway.server(root, connections=wanted * 10 // 8, **options), wanted
     except RuntimeError as refused:
         allowed = (limit - 200) // 2
         out.skip(f"{wanted:,} idle connections", f"the server does not start: {str(refused).splitlines()[-1]}")
-        return gateway.server(root, connections=allowed), allowed * 8 // 10
+        return gateway.server(root, connections=allowed, **options), allowed * 8 // 10
 
 
 def main(out: report.Report, quick: bool) -> None:
