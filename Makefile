@@ -1,7 +1,7 @@
 # What each target does is said by `make help`.
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test check lint format acceptance
-.PHONY: bench bench-cache bench-large bench-origin bench-phases bench-policies bench-torrent demo-torrent
+.PHONY: bench bench-cache bench-crowd bench-large bench-origin bench-phases bench-policies bench-torrent figures demo-torrent
 
 # One configuration for running and testing, so that one build serves both: the tests need no testable imports, which
 # would compile everything a second time.
@@ -49,6 +49,9 @@ bench: build ## CPU and memory beside nginx, and cached ranges beside five serve
 bench-cache: build ## What the cache costs where it does not hit, and half an hour of what it takes
 	python3 Benchmarks/cache.py
 
+bench-crowd: build ## A thousand players beside nginx slice; slow and idle clients beside others
+	python3 Benchmarks/crowd.py
+
 bench-large: build ## A million chunks, puts, eviction, a cache larger than memory, and a day of traffic
 	python3 Benchmarks/large.py
 
@@ -67,3 +70,6 @@ bench-phases: build ## The phases of the load report that ask /ping and watch fi
 
 bench-policies: ## Hit ratios of the cache's policies beside libCacheSim's, on synthetic video
 	python3 Benchmarks/policies.py
+
+figures: build ## Every figure of docs/performance.md, with tables and plots, into the folder figures
+	python3 Benchmarks/figures.py
