@@ -22,16 +22,16 @@ import crowd_players
 import crowd_slow
 
 PARTS = ("players", "slow")
-QUICK_SECONDS, QUICK_IDLE, IDLE = 8.0, 2_000, 10_000
+QUICK_SECONDS, QUICK_IDLE, IDLE = 8, 2_000, 10_000
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="runs for each figure (default 5)")
-    parser.add_argument("--seconds", type=float, default=30, help="of players, after all have begun (default 30)")
+    parser.add_argument("--seconds", type=int, default=30, help="of players, after all have begun (default 30)")
     parser.add_argument("--players", default="500,1000", help="how many at a time (default %(default)s)")
     parser.add_argument("--quick", action="store_true",
-                        help=f"one round of {QUICK_SECONDS:g} s of players, five with {QUICK_IDLE:,} idle connections")
+                        help=f"one round of {QUICK_SECONDS} s of players, five with {QUICK_IDLE:,} idle connections")
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *PARTS], help="what is measured")
     return parser.parse_args()
 

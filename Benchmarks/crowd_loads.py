@@ -77,20 +77,19 @@ class BenchPlayers:
     def __init__(self, films: list[Path], tools: Path) -> None:
         self.films, self.result = films, tools / "players.json"
 
-    def __call__(self, server: gateway.Server, count: int, seconds: float, seed: int) -> Crowd:
+    def __call__(self, server: gateway.Server, count: int, seconds: int, seed: int) -> Crowd:
         self.result.unlink(missing_ok=True)
         ramp = max(count // 50, 4)
         command = [gateway.gateway_program(), "bench", "players", *(server.url(film.name) for film in self.films),
-                   "--bit-rate", f"{MEGABITS}Mbit/s", "--stages", f"{count}:{ramp}s,{count}:{seconds:g}s",
+                   "--bit-rate", f"{MEGABITS}Mbit/s", "--stages", f"{count}:{ramp}s,{count}:{seconds}s",
                    "--limit", str(count), "--compare", str(self.films[0].parent), "--seed", str(seed),
                    "--json", str(self.result)]
         output, use = under(server, command, ramp, seconds)
         if not self.result.exists():
             raise RuntimeError(f"bench players: {output.strip()}")
         figures = json.loads(self.result.read_text())["servers"][0]
-        players, every = figures["players"], figures["per_second"]
-        # The first of them may lie partly before all had come.
-        full = [second["bytes"] for second in every if second["level"] == count][1:]
+        players, every = figures["players"], figures["per_second"][:ramp + seconds]
+        full = [second["bytes"] for second in every[ramp:]]
         return Crowd(count, sum(second["level"] for second in every) / 60, players["stall"]["count"],
                      players["not_begun"], (players["start"].get("p50_ms", 0), players["start"].get("p95_ms", 0)),
                      figures["bytes"], sum(full) / len(full), figures["errors"], figures["wrong_bytes"],
@@ -106,8 +105,8 @@ class PacedReaders:
     def __init__(self, film: Path, load: RangeLoad) -> None:
         self.film, self.load = film, load
 
-    def __call__(self, server: gateway.Server, count: int, seconds: float, seed: int, checked: bool = True) -> Crowd:
-        command = [*self.load.command(server, MIB, count, self.film if checked else None),
+    def __call__(self, server: gateway.Server, count: int, seconds: int, seed: int) -> Crowd:
+        command = [*self.load.command(server, MIB, count, self.film),
                    "--rate", str(MEGABITS * 1_000_000), "--seconds", str(seconds), "--seed", str(seed)]
         # All of them have begun when a range has been played.
         output, use = under(server, command, MIB / BYTES_PER_SECOND, seconds - MIB / BYTES_PER_SECOND)
@@ -130,18 +129,21 @@ def under(server: gateway.Server, command: list[str], ramp: float, seconds: floa
             cores, before = (Core(SERVER_CORE), Core(CLIENT_CORE)), _clocks(server, load)
             # It is still there when the cores are looked at again.
             time.sleep(seconds * 0.95)
-            shares, after = [core.idle_and_processes() for core in cores], _clocks(server, load)
+            idle, others = _shares(cores, [now - then for now, then in zip(_clocks(server, load), before)])
             output = load.communicate(timeout=seconds + 120)[0]
         finally:
             gateway.end(load)
-    others = max(taken - core.share(now - then)
-                 for core, (_, taken), now, then in zip(cores, shares, after, before))
-    use = Use(measure.cpu_seconds(server.pid) - cpu, (shares[0][0], shares[1][0]), max(others, 0.0), memory.before,
-              memory.peak)
-    return output, use
+    return output, Use(measure.cpu_seconds(server.pid) - cpu, idle, others, memory.before, memory.peak)
 
 
 def _clocks(server: gateway.Server, load: subprocess.Popen) -> tuple[float, float]:
     if load.poll() is not None:
         raise RuntimeError(f"the load ended early: {load.communicate()[0].strip()}")
     return measure.cpu_seconds(server.pid), measure.cpu_seconds(load.pid)
+
+
+def _shares(cores: tuple[Core, Core], own: list[float]) -> tuple[tuple[float, float], float]:
+    """What nobody took of the cores, and the larger part that went to others than those of ``own`` CPU seconds."""
+    (server_idle, on_server), (load_idle, on_load) = (core.idle_and_processes() for core in cores)
+    others = (on_server - cores[0].share(own[0]), on_load - cores[1].share(own[1]))
+    return (server_idle, load_idle), max(*others, 0.0)

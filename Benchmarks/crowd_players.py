@@ -26,7 +26,7 @@ from peers import NginxSliceServer
 FILMS, FILM_SIZE = 4, 512 * MIB
 CPU_LIMIT = 1.5
 # How exactly the number of players is searched, and how far; each try is so long at most.
-STEP, HIGHEST, TRY_SECONDS = 100, 3000, 10.0
+STEP, HIGHEST, TRY_SECONDS = 100, 3000, 10
 SEED = 7000
 
 
@@ -47,14 +47,14 @@ class Contest:
             else:
                 cache_probe.filled(server, lambda: self._read(server), FILMS * FILM_SIZE // MIB)
 
-    def round(self, number: int, loads: list, counts: list[int], seconds: float) -> None:
+    def round(self, number: int, loads: list, counts: list[int], seconds: int) -> None:
         for load in loads:
             for count in counts:
                 for server in self.servers[::1 if number % 2 else -1]:
                     crowd = self.one(load, server, count, seconds, SEED + number)
                     self.runs.setdefault((load.kind, count, server.kind), []).append(crowd)
 
-    def one(self, load, server: gateway.Server, count: int, seconds: float, seed: int) -> Crowd:
+    def one(self, load, server: gateway.Server, count: int, seconds: int, seed: int) -> Crowd:
         """A run on a server that has used no memory yet but for what it takes to have read all once."""
         server.terminate()
         server.process.wait(30)
@@ -78,7 +78,7 @@ def _origin(server: gateway.Server) -> int:
     return int(cache_probe.settled(server).source_bytes)
 
 
-def run(root: Path, tools: Path, counts: list[int], rounds: int, seconds: float, out: report.Report) -> None:
+def run(root: Path, tools: Path, counts: list[int], rounds: int, seconds: int, out: report.Report) -> None:
     program = measure.build("rangeload", tools)
     files = [content.write(root / f"film{number}.bin", FILM_SIZE) for number in range(FILMS)]
     films = [RangeLoad(program, f"{MOUNT}/{file.name}", FILM_SIZE) for file in files]
@@ -104,7 +104,7 @@ def run(root: Path, tools: Path, counts: list[int], rounds: int, seconds: float,
 # The end of the machine
 
 
-def _find_end(contest: Contest, load, server: gateway.Server, highest: int, seconds: float) -> None:
+def _find_end(contest: Contest, load, server: gateway.Server, highest: int, seconds: int) -> None:
     known = contest.runs.get((load.kind, highest, server.kind), [])
     if known and not any(crowd.stalls + crowd.not_begun for crowd in known):
         return
