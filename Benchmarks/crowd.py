@@ -28,7 +28,7 @@ QUICK_SECONDS, QUICK_IDLE, IDLE = 8, 2_000, 10_000
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="runs for each figure (default 5)")
-    parser.add_argument("--seconds", type=int, default=30, help="of players, after all have begun (default 30)")
+    parser.add_argument("--seconds", type=int, default=30, help="of bench players, after all have begun (default 30)")
     parser.add_argument("--players", default="500,1000", help="how many at a time (default %(default)s)")
     parser.add_argument("--quick", action="store_true",
                         help=f"one round of {QUICK_SECONDS} s of players, five with {QUICK_IDLE:,} idle connections")

@@ -18,6 +18,8 @@ MEGABITS = 8
 BYTES_PER_SECOND = MEGABITS * 1_000_000 // 8
 # A core that has less of its time left is full.
 FULL = 0.05
+# Of players, those who may wait for a picture when the run ends: some have just jumped.
+WAITING = 0.02
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class Crowd:
     use: Use
 
     @property
+    def is_smooth(self) -> bool:
+        return not self.stalls and not self.errors and self.not_begun <= WAITING * self.players
+
+    @property
     def cpu_per_gib(self) -> float:
         return self.use.cpu / (self.bytes / GIB)
 
@@ -74,12 +80,13 @@ class BenchPlayers:
     kind = "bench players"
     waits = "start p50 / p95 ms"
 
-    def __init__(self, films: list[Path], tools: Path) -> None:
-        self.films, self.result = films, tools / "players.json"
+    def __init__(self, films: list[Path], tools: Path, seconds: int) -> None:
+        """``seconds`` are those in which all play."""
+        self.films, self.result, self.seconds = films, tools / "players.json", seconds
 
-    def __call__(self, server: gateway.Server, count: int, seconds: int, seed: int) -> Crowd:
+    def __call__(self, server: gateway.Server, count: int, seed: int) -> Crowd:
         self.result.unlink(missing_ok=True)
-        ramp = max(count // 50, 4)
+        ramp, seconds = max(count // 50, 4), self.seconds
         command = [gateway.gateway_program(), "bench", "players", *(server.url(film.name) for film in self.films),
                    "--bit-rate", f"{MEGABITS}Mbit/s", "--stages", f"{count}:{ramp}s,{count}:{seconds}s",
                    "--limit", str(count), "--compare", str(self.films[0].parent), "--seed", str(seed),
@@ -102,10 +109,11 @@ class PacedReaders:
     kind = "paced readers"
     waits = "1 MiB p50 / p99 ms"
 
-    def __init__(self, film: Path, load: RangeLoad) -> None:
-        self.film, self.load = film, load
+    def __init__(self, film: Path, load: RangeLoad, seconds: int) -> None:
+        self.film, self.load, self.seconds = film, load, seconds
 
-    def __call__(self, server: gateway.Server, count: int, seconds: int, seed: int) -> Crowd:
+    def __call__(self, server: gateway.Server, count: int, seed: int) -> Crowd:
+        seconds = self.seconds
         command = [*self.load.command(server, MIB, count, self.film),
                    "--rate", str(MEGABITS * 1_000_000), "--seconds", str(seconds), "--seed", str(seed)]
         # All of them have begun when a range has been played.

@@ -98,6 +98,8 @@ class NginxSliceServer(CachingPeer):
 
     kind = "nginx slice"
     tools = ("nginx",)
+    # Further lines of its server.
+    more = ""
 
     @property
     def pid(self) -> int:
@@ -121,7 +123,7 @@ class NginxSliceServer(CachingPeer):
                                  use_temp_path=off;
                 upstream origin {{ server 127.0.0.1:{self.origin_server.port}; keepalive 16; }}
                 server {{
-                    listen 127.0.0.1:{self.port} backlog=4096;
+                    listen 127.0.0.1:{self.port} backlog=4096; {self.more}
                     location {MOUNT}/ {{
                         slice 1m;
                         proxy_cache slices;
