@@ -1,7 +1,8 @@
 # What each target does is said by `make help`.
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test check lint format acceptance
-.PHONY: bench bench-cache bench-crowd bench-large bench-origin bench-phases bench-policies bench-torrent figures demo-torrent
+.PHONY: bench bench-cache bench-crowd bench-large bench-origin bench-phases bench-policies bench-soak bench-torrent
+.PHONY: figures demo-torrent
 
 # One configuration for running and testing, so that one build serves both: the tests need no testable imports, which
 # would compile everything a second time.
@@ -73,3 +74,6 @@ bench-policies: ## Hit ratios of the cache's policies beside libCacheSim's, on s
 
 figures: build ## Every figure of docs/performance.md, with tables and plots, into the folder figures
 	python3 Benchmarks/figures.py
+
+bench-soak: build ## Half an hour of mixed load with eviction and failing sources: memory, descriptors, leases, bytes
+	python3 Benchmarks/soak.py

@@ -8,19 +8,27 @@ import report
 from content import MIB
 
 
-def draw(file: Path, samples: list, limit: int, most: int, out: report.Report) -> None:
-    """``limit`` is that of the cache, ``most`` what must not be passed, in bytes."""
+def pyplot(file: Path, out: report.Report):
+    """The module that draws, or ``None`` if it is not there, which is said of ``file``."""
     try:
         import matplotlib
     except ImportError:
         out.skip(f"the plot {file.name}", "apt-get install python3-matplotlib, and run with Debian's python3")
-        return
+        return None
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    return pyplot
+
+
+def draw(file: Path, samples: list, limit: int, most: int, out: report.Report) -> None:
+    """``limit`` is that of the cache, ``most`` what must not be passed, in bytes."""
+    plots = pyplot(file, out)
+    if plots is None:
+        return
     hours = [sample.hour for sample in samples]
-    figure, (size, hits, reader) = pyplot.subplots(3, 1, sharex=True, figsize=(9, 7), dpi=100,
-                                                   gridspec_kw={"height_ratios": (3, 2, 1)})
+    figure, (size, hits, reader) = plots.subplots(3, 1, sharex=True, figsize=(9, 7), dpi=100,
+                                                  gridspec_kw={"height_ratios": (3, 2, 1)})
     size.plot(hours, [sample.file / MIB for sample in samples], label="length of data.mdb")
     size.plot(hours, [sample.bytes / MIB for sample in samples], label="chunks")
     size.axhline(limit / MIB, color="gray", linestyle=":", label="limit of the cache")

@@ -120,12 +120,12 @@ class TorrentGateway(gateway.Server):
     """A gateway with a torrent source at ``/torrent`` that talks to this machine only."""
 
     def __init__(self, root: Path, *, limits: str = 'resolve_per_ip = "off"', prefix: list[str] | None = None,
-                 **options) -> None:
-        """``options`` are those of the torrent source, e.g. ``idle_after="1s"``."""
+                 config: str = '[cache]\nmin_free_disk = "0B"\n', **options) -> None:
+        """``options`` are those of the torrent source, e.g. ``idle_after="1s"``; ``config`` are lines before it."""
         options = {"peer_listen": ["127.0.0.1:0"], "dht": False, "allow_private_addresses": True} | options
         lines = [f"{name} = {json.dumps(value)}" for name, value in options.items()]
         super().__init__(root, config="\n".join(
-            ["[cache]", 'min_free_disk = "0B"', "", "[sources.torrent]", 'kind = "torrent"', f'mount = "{MOUNT}"', "",
+            [config, "[sources.torrent]", 'kind = "torrent"', f'mount = "{MOUNT}"', "",
              "[sources.torrent.options]", *lines, ""]), prefix=prefix)
         self.limits = limits
 

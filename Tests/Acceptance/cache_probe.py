@@ -44,7 +44,7 @@ class Metrics:
         self._series = [
             (name, labels or "", float(value))
             for name, labels, value in re.findall(
-                r"^media_gateway_((?:cache|source|log_messages|event_loop)\w*)(?:\{(.*)\})? (\S+)$", page, re.MULTILINE)
+                r"^media_gateway_((?:cache|source|log_messages|event_loop|torrent|http_(?:connections|origin))\w*)(?:\{(.*)\})? (\S+)$", page, re.MULTILINE)
         ]
 
     def __call__(self, name: str, **labels: str) -> float:

@@ -177,7 +177,8 @@ class Server:
 
 
 class NginxServer(Server):
-    """nginx with the same folder at the same place: one worker, sendfile, access log to a file."""
+    """nginx with the same folder at the same place: one worker, sendfile, access log to a file. ``options`` are lines of
+    its location."""
 
     kind = "nginx"
 
@@ -202,7 +203,7 @@ class NginxServer(Server):
                 scgi_temp_path {self.home}/scgi;
                 server {{
                     listen 127.0.0.1:{self.port} backlog=4096;
-                    location {MOUNT}/ {{ alias {self.root}/; autoindex on; }}
+                    location {MOUNT}/ {{ {self.options} alias {self.root}/; autoindex on; }}
                     location = /ping {{ return 200 "pong\\n"; }}
                     location / {{ return 200 "<a href='{MOUNT}/'>media</a>"; default_type text/html; }}
                 }}
