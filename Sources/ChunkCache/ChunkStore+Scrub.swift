@@ -47,8 +47,8 @@ extension ChunkStore {
 
     /// Checks the first chunk that is not before `start`, and drops it if it is not what was stored.
     ///
-    /// What was not in memory leaves it again, unless somebody has begun to send it: a check of all chunks must not take
-    /// the place of those that are in use.
+    /// That of which nothing was in memory leaves it again, unless somebody has begun to send it: a check of all chunks must
+    /// not take the place of those that are in use.
     ///
     /// - Returns: `nil` if there is none.
     func checkOne(
@@ -69,10 +69,10 @@ extension ChunkStore {
                 return place
             } _: { place in
                 guard let id = found else { return nil }
-                let wasInMemory = Residency.isResident(place)
+                let wasOnDisk = Residency.isAbsent(place)
                 Residency.load(place)
                 let check = try check(id, environment, chunks)
-                if !wasInMemory, !residents.contains(id.object, id.index) { Residency.drop(place) }
+                if wasOnDisk, !residents.contains(id.object, id.index) { Residency.drop(place) }
                 return CheckedChunk(id: id, length: place.count, isCorrupt: check == .corrupt)
             } ?? nil
         } catch {

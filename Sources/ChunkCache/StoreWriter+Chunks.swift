@@ -86,30 +86,34 @@ extension StoreWriter {
     /// Runs `body`, and once more after some chunks have left if there was no room for what it writes.
     func makingRoom(_ database: Database, _ state: inout State, _ body: (inout State) throws -> Void) throws {
         do {
-            try awaitingReads(&state, body)
+            try awaitingReads(database, &state, body)
         } catch let error as LMDBError where isShortOfSpace(error) {
+            // Not waited for again before something could be written: each chunk would wait in vain.
+            state.isMapHeld = true
             try clear(database, &state)
-            try awaitingReads(&state, body)
+            try body(&state)
         }
+        state.isMapHeld = false
     }
 
-    /// Runs `body`, and again and again for a moment while the map is full: pages that were freed can be used when the
-    /// reads that ran then have ended, and one of those may wait for a processor. If that was in vain, it is not waited for
-    /// again before there is room.
-    private func awaitingReads(_ state: inout State, _ body: (inout State) throws -> Void) throws {
-        for wait in 0... {
+    /// Runs `body`, and again and again for a moment while the map is full and somebody reads: pages that were freed can be
+    /// used when the reads that ran then have ended, and one of those may wait for a processor.
+    private func awaitingReads(
+        _ database: Database,
+        _ state: inout State,
+        _ body: (inout State) throws -> Void
+    ) throws {
+        var waits = state.isMapHeld ? 0 : Self.waitsForReads
+        while waits > 0 {
             do {
-                try body(&state)
-                state.isMapHeld = false
-                return
-            } catch let error as LMDBError where error.kind == .mapFull && wait < Self.waitsForReads && !state.isMapHeld
-            {
+                return try body(&state)
+            } catch let error as LMDBError where error.kind == .mapFull {
+                guard database.environment.oldestReaderAge != nil else { throw error }
                 usleep(Self.waitForReads)
-            } catch {
-                state.isMapHeld = (error as? LMDBError)?.kind == .mapFull
-                throw error
+                waits -= 1
             }
         }
+        try body(&state)
     }
 
     /// There was no room although there should have been: stores less from now on. See ``watchDisk(_:_:)``.
@@ -177,7 +181,7 @@ extension StoreWriter {
         guard !victims.isEmpty else { return false }
         do {
             let counter = source == nil ? counters.evictedForSpace : counters.evictedForShare
-            try awaitingReads(&state) { try delete(victims, database, &$0, counter) }
+            try awaitingReads(database, &state) { try delete(victims, database, &$0, counter) }
         } catch {
             // They are still there.
             for id in victims {

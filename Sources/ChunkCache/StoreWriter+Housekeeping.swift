@@ -92,9 +92,10 @@ extension StoreWriter {
     /// page cannot even delete.
     static func mapSize(_ settings: ChunkStoreSettings, directory: String) -> Int {
         let spare = max(settings.size / 100 * 18, Int64(4 * settings.chunkSize + (4 << 20)))
+        let wanted = max(settings.size, 0).addingClamped(spare)
         var file = stat()
         let there = stat(directory + "/data.mdb", &file) == 0 ? Int64(file.st_size) : 0
-        return Int(clamping: max(max(settings.size, 0).addingClamped(spare), there.addingClamped(4 << 20)))
+        return Int(clamping: there > wanted ? there.addingClamped(4 << 20) : wanted)
     }
 }
 

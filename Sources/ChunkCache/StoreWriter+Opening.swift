@@ -192,13 +192,14 @@ extension StoreWriter {
         trim()
     }
 
-    /// Sets the database aside and begins a new one, after what runs now. Others may have found the damage as well, so
-    /// that it may be another one already.
+    /// Sets the database aside and begins a new one, if that is allowed, after what runs now. Others may have found the
+    /// damage as well, so that it may be another one already.
     func replace(_ environment: LMDBEnvironment, because error: any Error) {
         thread.submit { _ in
             guard let place = self.place, self.database?.environment === environment else { return }
             self.access.withLock { ($0.open, $0.failure) = (nil, "being replaced") }
             self.reset()
+            guard self.settings.mayReplace else { return self.fail(error) }
             self.setAside(place, because: "\(error)")
             do {
                 try self.openDatabase(place)

@@ -39,7 +39,7 @@ struct LMDBMap: Sendable {
             start: UnsafeRawPointer(bitPattern: page * Self.pageSize),
             count: Self.headerSize
         )
-        let number = header.load(as: UInt.self)
+        let number = header.loadUnaligned(as: UInt.self)
         guard number <= page else { throw LMDBError(MDB_CORRUPTED, call: "mdb_get") }
         self.start = (page - number) * Self.pageSize
         self.size = UInt(size)
@@ -63,10 +63,12 @@ struct LMDBMap: Sendable {
         // What the transaction has written itself is in memory of its own.
         guard header >= start, header < start + size else { return true }
         let bytes = UnsafeRawBufferPointer(start: place - Self.headerSize, count: Self.headerSize)
+        // A bad place of the disk would end the process.
+        guard Residency.load(bytes) else { return false }
         let pages = (Self.headerSize + value.count + DataFileCheck.pageSize - 1) / DataFileCheck.pageSize
-        return bytes.load(as: UInt.self) == (header - start) / Self.pageSize
-            && bytes.load(fromByteOffset: 10, as: UInt16.self) == Self.overflowFlag
-            && bytes.load(fromByteOffset: 12, as: UInt32.self) == UInt32(truncatingIfNeeded: pages)
+        return bytes.loadUnaligned(as: UInt.self) == (header - start) / Self.pageSize
+            && bytes.loadUnaligned(fromByteOffset: 10, as: UInt16.self) == Self.overflowFlag
+            && bytes.loadUnaligned(fromByteOffset: 12, as: UInt32.self) == UInt32(truncatingIfNeeded: pages)
     }
 
     /// Whether a value has a run of pages of its own.

@@ -18,13 +18,27 @@ package enum Residency {
     ///
     /// Of a file that the process neither owns nor may write, the kernel says yes to everything.
     package static func isResident(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        allPages(of: bytes) { answers in answers.reduce(1, &) & 1 == 1 }
+    }
+
+    /// Whether a read of `bytes` would wait for the disk at every page of them.
+    static func isAbsent(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        allPages(of: bytes) { answers in answers.reduce(0, |) & 1 == 0 }
+    }
+
+    /// Whether `condition` holds for what the kernel says of the pages, part by part: a page is in memory if the lowest
+    /// bit is set.
+    private static func allPages(
+        of bytes: UnsafeRawBufferPointer,
+        _ condition: (Slice<UnsafeMutableBufferPointer<UInt8>>) -> Bool
+    ) -> Bool {
         guard let pages = pages(of: bytes) else { return true }
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: pagesAtOnce) { answers in
             var (next, left) = pages
             while left > 0 {
                 let count = min(left, pagesAtOnce)
                 guard mincore(next, count * pageSize, answers.baseAddress) == 0 else { return false }
-                guard answers.prefix(count).reduce(1, &) & 1 == 1 else { return false }
+                guard condition(answers.prefix(count)) else { return false }
                 next += count * pageSize
                 left -= count
             }
