@@ -31,8 +31,10 @@ package struct GatewayService: Sendable {
         let status = GatewayStatus()
         NIOSingletons.groupLoopCountSuggestion = UsableCores.count
         let group = MultiThreadedEventLoopGroup.singleton
-        let pool = NIOThreadPool(numberOfThreads: 4 * max(System.coreCount, 2))
+        let threads = 4 * max(System.coreCount, 2)
+        let pool = NIOThreadPool(numberOfThreads: threads)
         pool.start()
+        pool.goBehindOthers(count: threads)
         let cache =
             config.cache.enabled
             ? try ChunkStore(
