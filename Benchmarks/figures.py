@@ -19,6 +19,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROGRAMS = ("bench", "hot", "cache", "large", "policies", "origin", "torrent", "load_report", "phases", "crowd", "soak")
+# Those that draw what they measured over time.
+DRAWING = ("large", "soak")
 # A median, as the programs print it: a number, then its unit.
 MEDIAN = re.compile(r"([\d.,]+)\s")
 
@@ -76,8 +78,9 @@ class Outcome:
         return "\n\n".join(parts)
 
 
-def run(name: str, quick: bool) -> Outcome:
-    command = ["python3", f"Benchmarks/{name}.py", *(["--quick"] if quick else [])]
+def run(name: str, quick: bool, folder: Path) -> Outcome:
+    command = ["python3", f"Benchmarks/{name}.py", *(["--quick"] if quick else []),
+               *(["--plot", str(drawing(name, folder))] if name in DRAWING else [])]
     print(f"---- {' '.join(command)}", flush=True)
     began = time.monotonic()
     lines: list[str] = []
@@ -91,6 +94,10 @@ def run(name: str, quick: bool) -> Outcome:
             program.terminate()  # it cleans up
             raise
     return Outcome(name, command, "".join(lines), program.returncode, time.monotonic() - began)
+
+
+def drawing(name: str, folder: Path) -> Path:
+    return folder / f"{name}-time.png"
 
 
 def plot(outcome: Outcome, folder: Path) -> list[Path]:
@@ -134,16 +141,17 @@ def main() -> int:
     chosen = parser.parse_args()
     if unknown := set(chosen.programs) - set(PROGRAMS):
         parser.error(f"no such program: {', '.join(sorted(unknown))}")
+    chosen.into = chosen.into.resolve()
     chosen.into.mkdir(parents=True, exist_ok=True)
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE.parent, capture_output=True, text=True)
     parts = [f"# Figures\n\nOf {commit.stdout.strip() or 'an unknown commit'}, {time.strftime('%F')}."]
     statuses = []
     for name in chosen.programs or PROGRAMS:
-        outcome = run(name, chosen.quick)
+        outcome = run(name, chosen.quick, chosen.into)
         statuses.append(outcome.status)
         (chosen.into / f"{name}.txt").write_text(outcome.text)
-        plots = "\n\n".join(f"![{file.stem}]({file.name})" for file in plot(outcome, chosen.into))
-        parts += [outcome.markdown(), plots] if plots else [outcome.markdown()]
+        plots = [file for file in (drawing(name, chosen.into), *plot(outcome, chosen.into)) if file.exists()]
+        parts += [outcome.markdown(), *(f"![{file.stem}]({file.name})" for file in plots)]
         # After each, so that what was measured is kept if the next one is interrupted.
         (chosen.into / "figures.md").write_text("\n\n".join(parts) + "\n")
     print(f"{sum(status == 0 for status in statuses)} of {len(statuses)} programs passed; figures in {chosen.into}")
