@@ -90,12 +90,12 @@ extension StoreWriter {
 
     /// Larger than what may be stored, and than what is there of a time when more might be: a map that is full to the last
     /// page cannot even delete.
-    static func mapSize(_ settings: ChunkStoreSettings, directory: String) -> Int {
+    ///
+    /// - Parameter fileBytes: what is there.
+    static func mapSize(_ settings: ChunkStoreSettings, fileBytes: Int64 = 0) -> Int {
         let spare = max(settings.size / 100 * 18, Int64(4 * settings.chunkSize + (4 << 20)))
         let wanted = max(settings.size, 0).addingClamped(spare)
-        var file = stat()
-        let there = stat(directory + "/data.mdb", &file) == 0 ? Int64(file.st_size) : 0
-        return Int(clamping: there > wanted ? there.addingClamped(4 << 20) : wanted)
+        return Int(clamping: fileBytes > wanted ? fileBytes.addingClamped(4 << 20) : wanted)
     }
 }
 

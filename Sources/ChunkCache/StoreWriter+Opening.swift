@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import NIOPosix
 import Synchronization
@@ -248,10 +249,12 @@ extension StoreWriter.Database {
     ///
     /// - Throws: ``LMDBError``, or ``CacheDirectoryError``.
     init(in directory: String, _ settings: ChunkStoreSettings) throws {
+        var file = stat()
+        let fileBytes = stat(directory + "/data.mdb", &file) == 0 ? Int64(file.st_size) : 0
         let environment = try LMDBEnvironment(
             LMDBSettings(
                 directory: directory,
-                mapSize: StoreWriter.mapSize(settings, directory: directory),
+                mapSize: StoreWriter.mapSize(settings, fileBytes: fileBytes),
                 tables: ["chunks", "objects", "about"],
                 durability: settings.durability
             )

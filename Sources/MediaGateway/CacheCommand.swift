@@ -149,6 +149,8 @@ extension CacheCommand {
                 Stop the gateway, set cache.chunk_size, run this, start the gateway. Without it the gateway would begin a new \
                 cache.
 
+                It also makes a file short again that is longer than a lower cache.size wants.
+
                 Neighbours are joined where all of a larger chunk is there, or chunks are split. The new database is written \
                 beside the old one, so that there has to be room for both, and takes its place at the end: until then, \
                 whatever happens, the old one stays.

@@ -26,7 +26,7 @@ package enum CacheRebuildError: Error, Sendable, Hashable {
     case noSpace(needed: Int64, free: Int64, kept: Int64)
 }
 
-/// Gives a cache chunks of another size, and keeps what is in it.
+/// Gives a cache chunks of another size, or a file no longer than its size wants, and keeps what is in it.
 ///
 /// A new database is written beside the old one, which is only read, and takes its place in one step once it is whole and
 /// on the disk. Whatever happens before that, the old one is still there.
@@ -39,8 +39,8 @@ package struct CacheRebuild {
     /// What the new database takes of the file, as ``CacheUsage/bytes`` has it.
     private var storedBytes: Int64 = 0
 
-    /// Rebuilds the cache in `settings.directory` with chunks of `settings.chunkSize`. Blocks for as long as it takes to
-    /// read and to write all of it.
+    /// Rebuilds the cache in `settings.directory` with chunks of `settings.chunkSize`, unless it has those and its file is
+    /// as short as `settings.size` wants. Blocks for as long as it takes to read and to write all of it.
     ///
     /// - Parameter progress: called after each chunk that was read; what it throws ends the rebuild.
     /// - Throws: ``CacheInUse``, ``CacheRebuildError``, or what `progress` throws.
@@ -79,7 +79,8 @@ package struct CacheRebuild {
         defer { old.environment.close() }
         let oldChunkSize = try chunkSize(of: old)
         var result = CacheRebuildResult(oldChunkSize: oldChunkSize, chunkSize: settings.chunkSize)
-        guard oldChunkSize != settings.chunkSize else { return result }
+        let isTooLong = place.fileBytes > Int64(StoreWriter.mapSize(settings))
+        guard oldChunkSize != settings.chunkSize || isTooLong else { return result }
         result.read.total = try old.environment.read { try $0.count(old.chunks) }
         try checkSpace(for: old, settings, place)
 

@@ -146,8 +146,12 @@ package enum CacheText {
 
     package static func text(_ report: RebuildReport) -> String {
         let size = humanSize(Int64(report.chunkSize))
-        guard report.oldChunkSize != report.chunkSize else { return "chunks are of \(size) already: nothing to do\n" }
-        var text = "chunks were of \(humanSize(Int64(report.oldChunkSize))) and are of \(size): "
+        let isOldSize = report.oldChunkSize == report.chunkSize
+        guard !isOldSize || report.checked > 0 else { return "chunks are of \(size) already: nothing to do\n" }
+        var text =
+            isOldSize
+            ? "the file was longer than cache.size wants, and is not any more: "
+            : "chunks were of \(humanSize(Int64(report.oldChunkSize))) and are of \(size): "
         text += "\(count(report.chunks, "chunk")), \(humanSize(report.bytes))"
         if report.leftOutBytes > 0 { text += "; \(humanSize(report.leftOutBytes)) left out" }
         if report.corrupt > 0 { text += "; \(report.corrupt) corrupt, dropped" }

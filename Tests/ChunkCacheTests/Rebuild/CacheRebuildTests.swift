@@ -99,6 +99,25 @@ struct CacheRebuildTests {
         }
     }
 
+    @Test("a file that is longer than a lower size wants gets shorter, and what there is room for stays")
+    func lowerSize() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin, .test(size: 200 * chunk))
+            let wanted = settings(cache, chunk, size: 8 * (chunk + 4096))
+            let before = try FileManager.default.attributesOfItem(atPath: cache.dataFile)[.size] as? Int ?? 0
+            let result = try CacheRebuild.run(wanted)
+            #expect((result.read.checked, result.chunks, result.leftOutBytes) == (200, 8, 192 * chunk))
+            let after = try FileManager.default.attributesOfItem(atPath: cache.dataFile)[.size] as? Int ?? 0
+            #expect(before > 200 * Int(chunk) && after < 10 * Int(chunk))
+            #expect(try CacheRebuild.run(wanted).read.checked == 0)
+            try await cache.open(chunks: 8) { store in
+                let object = try #require(store.find(ObjectRecord.test(size: 200 * chunk).key))
+                let tally = try await origin.read(0..<8 * chunk, of: object, in: store)
+                #expect(tally == ReadTally(stored: 8 * chunk))
+            }
+        }
+    }
+
     @Test("a cache that somebody has is refused, and one that is not there is not made")
     func refused() async throws {
         try await TestCache.with { cache in
