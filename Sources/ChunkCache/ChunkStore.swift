@@ -192,17 +192,22 @@ package final class ChunkStore: Sendable {
         if case .stored = table.state(of: id) { true } else { false }
     }
 
-    /// Notes that the chunk, which is one of `object`, is about to be sent from the cache.
+    /// Notes that the chunk, which is one of `object`, is about to be sent from the cache. That is a hit, unless it was
+    /// fetched ahead and nobody came to it before: each chunk that is fetched for somebody is one miss.
     ///
     /// - Returns: whether it is ready.
     package func use(_ id: ChunkID, of object: CachedObject) -> Bool {
-        let isReady = table.isReady(id, isUse: true)
-        if isReady {
+        switch table.use(id) {
+        case nil: return false
+        case .first?:
+            counters.missed.add(1)
+            object.lookups.missed.add(1)
+        case .again?:
             counters.hits.add(1)
             object.lookups.hits.add(1)
             object.countHit()
         }
-        return isReady
+        return true
     }
 
     /// Lends bytes of a chunk to `body`, straight from the database. Does not block: they are in memory.

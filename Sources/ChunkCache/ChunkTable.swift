@@ -10,6 +10,8 @@ final class ChunkTable: Sendable {
 
     private struct Contents {
         var states: [ChunkID: State] = [:]
+        /// Chunks that were fetched ahead of a reader, and that nobody has come to since.
+        var unread: Set<ChunkID> = []
         /// Hits for the eviction policy, as far as there was room to note them.
         var touches: [ChunkID] = []
     }
@@ -27,12 +29,25 @@ final class ChunkTable: Sendable {
         stripes[Int(truncatingIfNeeded: id.index ^ (id.object &* 31)) & (Self.stripeCount - 1)]
     }
 
-    /// - Parameter isUse: whether this counts as a use of the chunk.
-    func state(of id: ChunkID, isUse: Bool = false) -> State? {
+    func state(of id: ChunkID) -> State? {
+        stripe(of: id).contents.withLock { $0.states[id] }
+    }
+
+    enum Use {
+        case first
+        case again
+    }
+
+    /// Notes a use of the chunk.
+    ///
+    /// - Returns: whether it is the first one of a chunk that was fetched ahead; `nil` if it cannot be read from the
+    ///   database as it is.
+    func use(_ id: ChunkID) -> Use? {
         stripe(of: id).contents.withLock { contents in
-            let state = contents.states[id]
-            if isUse, case .stored = state, contents.touches.count < Self.touchLimit { contents.touches.append(id) }
-            return state
+            guard case .stored(true) = contents.states[id] else { return nil }
+            if contents.touches.count < Self.touchLimit { contents.touches.append(id) }
+            guard !contents.unread.isEmpty, contents.unread.remove(id) != nil else { return .again }
+            return .first
         }
     }
 
@@ -42,8 +57,8 @@ final class ChunkTable: Sendable {
     }
 
     /// Whether the chunk can be read from the database as it is.
-    func isReady(_ id: ChunkID, isUse: Bool = false) -> Bool {
-        if case .stored(true) = state(of: id, isUse: isUse) { true } else { false }
+    func isReady(_ id: ChunkID) -> Bool {
+        if case .stored(true) = state(of: id) { true } else { false }
     }
 
     /// Makes `fill` the one that fetches its chunk, if nobody does and it is not there.
@@ -60,6 +75,7 @@ final class ChunkTable: Sendable {
         let ended = stripe(of: fill.id).contents.withLock { contents -> State? in
             guard case .filling(let current) = contents.states[fill.id], current === fill else { return nil }
             defer { contents.states[fill.id] = isStored ? .stored(isVerified: true) : nil }
+            if isStored, !fill.wasRead { contents.unread.insert(fill.id) }
             return contents.states[fill.id]
         }
         // With it the source's part in it may go, which is nothing to wait for under the lock.
@@ -86,7 +102,9 @@ final class ChunkTable: Sendable {
     /// The chunk is no longer in the database.
     func remove(_ id: ChunkID) {
         stripe(of: id).contents.withLock { contents in
-            if case .stored = contents.states[id] { contents.states[id] = nil }
+            guard case .stored = contents.states[id] else { return }
+            contents.states[id] = nil
+            contents.unread.remove(id)
         }
     }
 
@@ -105,7 +123,7 @@ final class ChunkTable: Sendable {
         for stripe in stripes {
             stripe.contents.withLock { contents in
                 contents.states = contents.states.filter { if case .filling = $0.value { true } else { false } }
-                contents.touches = []
+                (contents.unread, contents.touches) = ([], [])
             }
         }
     }

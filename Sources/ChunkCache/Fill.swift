@@ -64,6 +64,9 @@ final class Fill: Sendable {
     /// - Returns: whether it is the first one.
     func noteReader() -> Bool { !hasReader.exchange(true, ordering: .relaxed) }
 
+    /// Whether a reader has waited for it.
+    var wasRead: Bool { hasReader.load(ordering: .relaxed) }
+
     /// The chunk's bytes in order. Only if it is complete.
     var pieces: [ByteBuffer] { state.withLock { $0.head + $0.tail } }
 

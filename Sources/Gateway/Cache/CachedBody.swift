@@ -22,6 +22,9 @@ final class CachedBody: DirectBody {
 
     deinit { object.endReading() }
 
+    /// Bytes of this chunk went out as they came from the source: it is no hit if the rest of it is sent from the cache.
+    func noteFetched(_ id: ChunkID) { used.withLock { $0 = id.index } }
+
     let bytesPerTurn: Int64 = 1 << 20
 
     func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult {

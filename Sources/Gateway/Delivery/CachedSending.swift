@@ -42,6 +42,7 @@ struct CachedSending {
                 if sent == 0 { await reader.prepare(at: position) }
             case .bytes(let buffer):
                 try await begin()
+                direct.noteFetched(object.chunk(at: position))
                 position += Int64(buffer.readableBytes)
                 turn += buffer.readableBytes
                 try await exchange.write(buffer, fromSource: true)

@@ -28,6 +28,33 @@ struct FillTests {
         }
     }
 
+    @Test("what was fetched ahead is a miss when a reader comes to it, and a hit from then on")
+    func fetchedAhead() async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                let object = store.object(.test(size: 8 * chunk))
+                let reader = origin.reader(object, in: store)
+                // Into the second chunk, from where on others are fetched ahead; then it waits until all are there.
+                var position: Int64 = 0
+                while position <= chunk {
+                    switch try await reader.next(at: position) {
+                    case .bytes(let piece): position += Int64(piece.readableBytes)
+                    case .stored(let end): position = end
+                    case .bypass: Issue.record("there is room for all of it")
+                    }
+                }
+                await eventually { store.isReady(ChunkID(object: object.number, index: 2)) }
+                let counters = store.counters
+                let (missed, hits) = (counters.missed.value, counters.hits.value)
+                #expect(store.use(ChunkID(object: object.number, index: 2), of: object))
+                #expect((counters.missed.value, counters.hits.value) == (missed + 1, hits))
+                #expect(store.use(ChunkID(object: object.number, index: 2), of: object))
+                #expect((counters.missed.value, counters.hits.value) == (missed + 1, hits + 1))
+                withExtendedLifetime(reader) {}
+            }
+        }
+    }
+
     @Test("fifty readers of a cold object read each byte of the source once")
     func coalescing() async throws {
         try await TestCache.with { cache in
