@@ -23,8 +23,10 @@ constexpr setting settings[] = {
     { settings_pack::whole_pieces_threshold, 0 },
     // Few requests wait at a peer, so that a seek does not wait behind them.
     { settings_pack::request_queue_time, 1 },
-    // A peer that was lost is tried again soon, and a peer that stands still is given up soon.
-    { settings_pack::min_reconnect_time, 10 },
+    // A peer that was lost is tried again soon, then after ever longer waits, and never given up: without a tracker
+    // nobody would name it anew. A peer that stands still is given up soon.
+    { settings_pack::min_reconnect_time, 3 },
+    { settings_pack::max_failcount, 30 },
     { settings_pack::piece_timeout, 10 },
     { settings_pack::request_timeout, 15 },
     { settings_pack::peer_connect_timeout, 7 },
