@@ -100,7 +100,6 @@ final class StoreWriter: Sendable {
             )
         )
         thread.start()
-        thread.goBehindOthers(count: 1)
         do {
             try open(now: .now)
         } catch {

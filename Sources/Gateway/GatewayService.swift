@@ -31,10 +31,8 @@ package struct GatewayService: Sendable {
         let status = GatewayStatus()
         NIOSingletons.groupLoopCountSuggestion = UsableCores.count
         let group = MultiThreadedEventLoopGroup.singleton
-        let threads = 4 * max(System.coreCount, 2)
-        let pool = NIOThreadPool(numberOfThreads: threads)
+        let pool = NIOThreadPool(numberOfThreads: 4 * max(System.coreCount, 2))
         pool.start()
-        pool.goBehindOthers(count: threads)
         let cache =
             config.cache.enabled
             ? try ChunkStore(
