@@ -113,7 +113,10 @@ final class ChunkTable: Sendable {
     /// - Parameter body: is called before anybody can claim the chunk anew, under the lock.
     func doubt(_ id: ChunkID, _ body: () -> Void) {
         stripe(of: id).contents.withLock { contents in
-            if case .stored(isVerified: false) = contents.states[id] { contents.states[id] = nil }
+            if case .stored(isVerified: false) = contents.states[id] {
+                contents.states[id] = nil
+                contents.unread.remove(id)
+            }
             body()
         }
     }
