@@ -98,6 +98,9 @@ extension StoreWriter {
 
     /// Runs `body`, and again and again for a moment while the map is full and somebody reads: pages that were freed can be
     /// used when the reads that ran then have ended, and one of those may wait for a processor.
+    ///
+    /// It sleeps on the writer's own thread, where nothing but writes wait, and for 50 ms in all at most: LMDB tells nobody
+    /// when a read ends.
     private func awaitingReads(
         _ database: Database,
         _ state: inout State,
