@@ -37,12 +37,12 @@ extension ConnectionHandler {
                 waitForRoom(transferID: transferID, context)
                 return
             }
-            guard turn < direct.body.bytesPerTurn else {
-                waitForTurn(transferID: transferID, context)
-                return
-            }
             guard !direct.rest.isEmpty else {
                 endDirect(transfer)
+                return
+            }
+            guard turn < direct.body.bytesPerTurn else {
+                waitForTurn(transferID: transferID, context)
                 return
             }
             transfer.encodeHead(services, at: context.eventLoop.now)

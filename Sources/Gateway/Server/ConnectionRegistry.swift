@@ -20,6 +20,9 @@ package final class ConnectionRegistry: Sendable {
 
     package var openConnections: Int { count.load(ordering: .relaxed) }
 
+    /// How many more connections there may be.
+    var room: Int { max(0, limit - openConnections) }
+
     /// Whether nine in ten of the connections there may be are open: patience gets shorter then.
     var isRunningShort: Bool { openConnections > limit - limit / 10 }
 

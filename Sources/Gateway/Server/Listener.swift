@@ -67,8 +67,6 @@ package final class Listener: Service {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            // One at a time, so that the connection limit is not overrun by a batch.
-            .serverChannelOption(.maxMessagesPerRead, value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(AcceptGate(services.registry))
@@ -91,7 +89,7 @@ package final class Listener: Service {
                     try await bootstrap
                     .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                     .childChannelOption(.socketOption(.so_keepalive), value: 1)
-                    .childChannelOption(unsentLowWater, value: 512 << 10)
+                    .childChannelOption(unsentLowWater, value: 1 << 20)
                     .bind(host: host, port: port).get()
             case .unix(let path):
                 guard !UnixSocket.isListenedOn(path) else {
@@ -123,6 +121,8 @@ private final class AcceptGate: ChannelDuplexHandler {
     typealias InboundOut = any Channel
     typealias OutboundIn = Never
 
+    private static let largestBatch = 64
+
     private let registry: ConnectionRegistry
     private var isBackingOff = false
 
@@ -133,7 +133,12 @@ private final class AcceptGate: ChannelDuplexHandler {
     func read(context: ChannelHandlerContext) {
         guard !isBackingOff else { return }
         let (loop, bound) = (context.eventLoop, NIOLoopBound(context, eventLoop: context.eventLoop))
-        if registry.hasRoom(orCall: { loop.execute { bound.value.read() } }) { context.read() }
+        guard registry.hasRoom(orCall: { loop.execute { bound.value.read() } }) else { return }
+        // Many at a time, or the last of a crowd waits for as many rounds of the event loop as there are before it; but
+        // few enough that what all addresses accept at once is within the limit.
+        let batch = max(1, min(Self.largestBatch, registry.room / 8))
+        try? context.channel.syncOptions?.setOption(.maxMessagesPerRead, value: UInt(batch))
+        context.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -155,7 +160,7 @@ private final class AcceptGate: ChannelDuplexHandler {
 }
 
 /// TCP_NOTSENT_LOWAT: how much the kernel queues for a connection beyond what is on its way. Without it a reader that
-/// stopped holds 4 MiB of kernel memory.
+/// stopped holds 4 MiB of kernel memory; with less than 1 MiB a fast one is sent so little at a time that it costs more.
 private let unsentLowWater = ChannelOptions.Types.SocketOption(level: .tcp, name: NIOBSDSocket.Option(rawValue: 25))
 
 private enum UnixSocket {

@@ -10,18 +10,21 @@ struct TestListener: Sendable {
     let group: ServiceGroup
     let drain: DrainClock
 
-    /// - Parameter patience: how long answers may go on once the listener is told to stop.
+    /// - Parameters:
+    ///   - patience: how long answers may go on once the listener is told to stop.
+    ///   - eventLoops: where it serves; of its own if the test keeps them busy.
     static func with(
         _ services: ConnectionServices,
         _ dispatcher: any RequestDispatcher,
         patience: Duration,
+        group eventLoops: MultiThreadedEventLoopGroup = .singleton,
         _ body: @Sendable (TestListener) async throws -> Void
     ) async throws {
         let port = Observed<Int?>(nil)
         let drain = DrainClock(patience: patience)
         let listener = Listener(
             addresses: [.tcp(host: "127.0.0.1", port: 0)],
-            group: MultiThreadedEventLoopGroup.singleton,
+            group: eventLoops,
             services: services,
             dispatcher: dispatcher,
             drain: drain,
