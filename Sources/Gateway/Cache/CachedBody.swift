@@ -25,7 +25,7 @@ final class CachedBody: DirectBody {
     /// Bytes of this chunk went out as they came from the source: it is no hit if the rest of it is sent from the cache.
     func noteFetched(_ id: ChunkID) { used.withLock { $0 = id.index } }
 
-    let bytesPerTurn: Int64 = 1 << 20
+    let bytesPerTurn: Int64 = 2 << 20
 
     func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult {
         guard begin(at: range.lowerBound) else { return .unavailable }

@@ -14,8 +14,8 @@ package final class TurnQueue {
         let isDeferred: Bool
     }
 
-    /// How long one turn may follow another before the sockets are looked at.
-    private static let longestRun = TimeAmount.microseconds(500)
+    /// How long one turn may follow another before the sockets are looked at, and longer only if these took longer.
+    private static let run = TimeAmount.microseconds(500)
     /// Long enough for nothing to be due when a task has ended.
     private static let pause = TimeAmount.microseconds(20)
 
@@ -33,6 +33,8 @@ package final class TurnQueue {
     private let loop: any EventLoop
     private var waiting: Deque<Turn> = []
     private var isScheduled = false
+    /// Since when the next run is waited for.
+    private var waitingSince = NIODeadline.uptimeNanoseconds(0)
 
     private init(_ loop: any EventLoop) {
         self.loop = loop
@@ -59,6 +61,7 @@ package final class TurnQueue {
     private func schedule() {
         guard !isScheduled, !waiting.isEmpty else { return }
         isScheduled = true
+        waitingSince = loop.now
         let bound = NIOLoopBound(self, eventLoop: loop)
         // Of what turns have woken, some may run before the first task and make it late. It is followed by nothing that is
         // due.
@@ -69,7 +72,9 @@ package final class TurnQueue {
     }
 
     private func run() {
-        let end = loop.now + Self.longestRun
+        // Where many sockets are ready at once, each has had its turn since: as many of those in here are to follow.
+        let now = loop.now
+        let end = now + max(Self.run, now - waitingSince)
         while let turn = waiting.popFirst() {
             turn.begin()
             if turn.isDeferred || loop.now >= end { break }

@@ -1,6 +1,7 @@
 import Gateway
 import NIOCore
 import NIOPosix
+import SourceContract
 import Synchronization
 import Testing
 
@@ -23,8 +24,7 @@ struct TurnQueueTests {
     ///
     /// - Parameter isDeferred: whether a turn only has it put on the event loop again.
     private static func work(on loop: any EventLoop, isDeferred: Bool, until end: Flag) {
-        let enough = NIODeadline.now() + .microseconds(200)
-        while NIODeadline.now() < enough {}
+        work(for: .microseconds(200))
         guard !end.isSet.load(ordering: .relaxed) else { return }
         TurnQueue.of(loop).wait(isDeferred: isDeferred) {
             guard isDeferred else { return work(on: loop, isDeferred: false, until: end) }
@@ -71,5 +71,31 @@ struct TurnQueueTests {
         }
         #expect(try await promise.futureResult.get() == [0, 1, 2, 10, 11, 12])
         try await group.shutdownGracefully()
+    }
+
+    @Test("where others took long, as many turns follow as they had time for")
+    func share() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let order = Observed<[Int]>([])
+        let promise = loop.makePromise(of: [Int].self)
+        loop.execute {
+            for number in 0..<3 {
+                TurnQueue.of(loop).wait {
+                    order.update { $0.append(number) }
+                    Self.work(for: .milliseconds(1))
+                    // Comes when the run has ended.
+                    if number == 0 { loop.execute { promise.succeed(order.value) } }
+                }
+            }
+            Self.work(for: .milliseconds(200))
+        }
+        #expect(try await promise.futureResult.get() == [0, 1, 2])
+        try await group.shutdownGracefully()
+    }
+
+    private static func work(for time: TimeAmount) {
+        let enough = NIODeadline.now() + time
+        while NIODeadline.now() < enough {}
     }
 }
