@@ -115,6 +115,8 @@ def plot(outcome: Outcome, folder: Path) -> list[Path]:
         if what is None or server is None or median is None:
             continue
         measured = [(row[what], row[server], found) for row in table.rows if (found := MEDIAN.match(row[median]))]
+        if not measured:
+            continue
         titles, kinds = (list(dict.fromkeys(names)) for names in zip(*((one[0], one[1]) for one in measured)))
         figure, axes = pyplot.subplots(figsize=(9, 1 + 0.22 * len(measured)), dpi=100)
         width = 0.8 / len(kinds)
@@ -124,7 +126,7 @@ def plot(outcome: Outcome, folder: Path) -> list[Path]:
             axes.barh([place for place, _ in bars], [value for _, value in bars], width, label=kind)
         axes.set_yticks([place + 0.4 - width / 2 for place in range(len(titles))], titles)
         axes.invert_yaxis()
-        axes.set_xlabel(next(row[median].split(" ", 1)[1] for row in table.rows if " " in row[median]))
+        axes.set_xlabel(measured[0][2].string.partition(" ")[2])
         axes.legend(fontsize="small")
         file = folder / f"{outcome.name}{'' if not files else len(files) + 1}.png"
         figure.savefig(file, bbox_inches="tight")

@@ -29,7 +29,6 @@ extension ConnectionHandler {
     }
 
     func continueDirect(transferID: UInt64) {
-        var turn: Int64 = 0
         while case .answering(let transfer) = state, transfer.id == transferID, var direct = transfer.direct,
             let context
         {
@@ -37,24 +36,24 @@ extension ConnectionHandler {
                 waitForRoom(transferID: transferID, context)
                 return
             }
+            guard turnBytes < direct.body.bytesPerTurn || (direct.isWholeAnswerOut && !hasInput) else {
+                waitForTurn(transferID: transferID, context)
+                return
+            }
             guard !direct.rest.isEmpty else {
                 endDirect(transfer)
                 return
             }
-            guard turn < direct.body.bytesPerTurn else {
-                waitForTurn(transferID: transferID, context)
-                return
-            }
             transfer.encodeHead(services, at: context.eventLoop.now)
-            let end = min(direct.rest.upperBound, direct.rest.lowerBound + direct.body.bytesPerTurn - turn)
+            let end = min(direct.rest.upperBound, direct.rest.lowerBound + direct.body.bytesPerTurn - turnBytes)
             let head = transfer.headBytes ?? ByteBuffer()
             let result = sendToSocket(direct.body, direct.rest.lowerBound..<end, after: head)
             switch result {
             case .sent(let count):
-                turn += Int64(count)
+                turnBytes += Int64(count)
                 note(count, in: transfer, &direct, at: context.eventLoop.now)
             case .full(let count):
-                turn += Int64(count)
+                turnBytes += Int64(count)
                 note(count, in: transfer, &direct, at: context.eventLoop.now)
                 guard primeSocket(transferID: transferID, context) else { return }
             case .unavailable:
@@ -122,11 +121,17 @@ extension ConnectionHandler {
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         let promise = context.eventLoop.makePromise(of: Void.self)
         whenTaken(transferID: transferID, promise)
-        promise.futureResult.whenSuccess { bound.value.continueDirect(transferID: transferID) }
+        promise.futureResult.whenSuccess {
+            bound.value.turnBytes = 0
+            bound.value.continueDirect(transferID: transferID)
+        }
     }
 
     private func waitForTurn(transferID: UInt64, _ context: ChannelHandlerContext) {
-        TurnQueue.of(context.eventLoop).wait { [self] in continueDirect(transferID: transferID) }
+        TurnQueue.of(context.eventLoop).wait { [self] in
+            turnBytes = 0
+            continueDirect(transferID: transferID)
+        }
     }
 
     private func endDirect(_ transfer: Transfer) {

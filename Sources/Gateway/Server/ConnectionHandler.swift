@@ -52,6 +52,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var isProcessing = false
     var holdsRead = false
     var nextTransferID: UInt64 = 0
+    /// What was sent past the pipeline since the connection's turn began.
+    var turnBytes: Int64 = 0
     var executor: LoopExecutor?
     /// Where the channel's socket is asked for.
     var transport: (any NIOTransportAccessibleChannelCore<NIOBSDSocket.Handle>)?
@@ -112,6 +114,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
+        turnBytes = 0
         switch state {
         case .closed:
             return

@@ -10,7 +10,8 @@ package protocol DirectBody: Sendable {
     ///   the body to follow it.
     func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult
 
-    /// What a connection may send before others get their turn, which should take a fraction of a millisecond.
+    /// What a connection may send before others get their turn, be it of one answer or of several to requests that were
+    /// sent ahead. It should take less than a millisecond.
     var bytesPerTurn: Int64 { get }
 
     /// A copy of the bytes in `range`, with which the connection waits for room in a full socket.
@@ -42,6 +43,11 @@ struct DirectSending {
     var rest: Range<Int64>
     var sent: Int64 = 0
     let completion: Completion
+
+    /// Whether this was the end of an answer, so that nothing follows before the client asks again.
+    var isWholeAnswerOut: Bool {
+        if case .answer = completion { rest.isEmpty } else { false }
+    }
 
     /// What happens when there is no more to send, or no more to be had.
     enum Completion {

@@ -121,7 +121,7 @@ private final class AcceptGate: ChannelDuplexHandler {
     typealias InboundOut = any Channel
     typealias OutboundIn = Never
 
-    private static let largestBatch = 64
+    private static let largestBatch = 32
 
     private let registry: ConnectionRegistry
     private var isBackingOff = false
@@ -132,11 +132,18 @@ private final class AcceptGate: ChannelDuplexHandler {
 
     func read(context: ChannelHandlerContext) {
         guard !isBackingOff else { return }
-        let (loop, bound) = (context.eventLoop, NIOLoopBound(context, eventLoop: context.eventLoop))
-        guard registry.hasRoom(orCall: { loop.execute { bound.value.read() } }) else { return }
-        // Many at a time, or the last of a crowd waits for as many rounds of the event loop as there are before it; but
-        // few enough that what all addresses accept at once is within the limit.
-        let batch = max(1, min(Self.largestBatch, registry.room / 8))
+        let (loop, bound) = (context.eventLoop, NIOLoopBound((self, context), eventLoop: context.eventLoop))
+        let readLater: @Sendable () -> Void = {
+            loop.execute {
+                let (gate, context) = bound.value
+                gate.read(context: context)
+            }
+        }
+        guard registry.hasRoom(orCall: readLater) else { return }
+        // Many at a time, or the last of a crowd waits for as many rounds of the event loop as there are before it. What
+        // else came in since this was set it does not know: each further address may go over the limit by a batch.
+        let batch = max(1, min(Self.largestBatch, registry.limit / 64, registry.room))
+        // Fails only for a channel that is closed.
         try? context.channel.syncOptions?.setOption(.maxMessagesPerRead, value: UInt(batch))
         context.read()
     }
@@ -154,7 +161,7 @@ private final class AcceptGate: ChannelDuplexHandler {
         context.eventLoop.scheduleTask(in: .seconds(1)) {
             let (gate, context) = bound.value
             gate.isBackingOff = false
-            context.read()
+            gate.read(context: context)
         }
     }
 }

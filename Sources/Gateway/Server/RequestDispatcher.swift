@@ -209,7 +209,7 @@ package final class DirectAnswer: Sendable {
     /// Sends what `body` turned out not to have at hand, from a position on, and ends the answer. The head is set.
     package let rest: @Sendable (Exchange, Int64) async throws -> Void
 
-    init(
+    package init(
         head: ResponseHead,
         body: any DirectBody,
         range: Range<Int64>,

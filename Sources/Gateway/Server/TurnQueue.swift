@@ -14,8 +14,8 @@ package final class TurnQueue {
         let isDeferred: Bool
     }
 
-    /// How long one turn may follow another before the sockets are looked at, and longer only if these took longer.
-    private static let run = TimeAmount.microseconds(500)
+    /// How long one turn may follow another before the sockets are looked at: as long as these took, within limits.
+    private static let (shortestRun, longestRun) = (TimeAmount.microseconds(500), TimeAmount.milliseconds(5))
     /// Long enough for nothing to be due when a task has ended.
     private static let pause = TimeAmount.microseconds(20)
 
@@ -72,9 +72,9 @@ package final class TurnQueue {
     }
 
     private func run() {
-        // Where many sockets are ready at once, each has had its turn since: as many of those in here are to follow.
+        // Where many sockets are ready at once, each has had its turn since: those in here get as long as all of them had.
         let now = loop.now
-        let end = now + max(Self.run, now - waitingSince)
+        let end = now + min(max(Self.shortestRun, now - waitingSince), Self.longestRun)
         while let turn = waiting.popFirst() {
             turn.begin()
             if turn.isDeferred || loop.now >= end { break }

@@ -4,6 +4,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import SourceContract
+import SourcePlugins
 import Synchronization
 import Testing
 
@@ -32,6 +33,7 @@ struct BusyEventLoopTests {
         let routes = TurnRoutes()
         try await TestListener.with(Self.services(registry), routes, patience: .seconds(20), group: group) { listener in
             let hold = Hold()
+            defer { hold.end() }
             loop.execute { hold.wait() }
             var clients: [RawClient] = []
             for _ in 0..<40 { clients.append(try await RawClient(port: listener.port)) }
@@ -54,16 +56,34 @@ struct BusyEventLoopTests {
         loop.scheduleTask(in: .microseconds(50)) { countRounds(of: loop, count + 1, until: isOver, promise) }
     }
 
-    @Test("an answer that is out is over, and waits for nobody's turn")
+    @Test("an answer that is out is over and waits for nobody's turn")
     func end() async throws {
+        try await withRoutes { routes, client in
+            let answer = try await client.request("/whole")
+            #expect(answer.body.count == TurnRoutes.length)
+            #expect(try await routes.ends.until { $0.count == 1 } == [0])
+        }
+    }
+
+    @Test("a client that has sent many requests ahead gets no more at a time than others")
+    func pipelined() async throws {
+        try await withRoutes { routes, client in
+            let requests = Array(repeating: "GET /part HTTP/1.1\r\nHost: h\r\n\r\n", count: 10)
+            try await client.send(requests.joined())
+            for _ in requests { #expect(try await client.answer().body.count == TurnRoutes.length) }
+            let ends = try await routes.ends.until { $0.count == requests.count }
+            #expect(ends == ends.sorted())
+            // Two and a half, and what was left of one.
+            for end in Set(ends) { #expect(ends.filter { $0 == end }.count <= 3) }
+        }
+    }
+
+    private func withRoutes(_ body: @Sendable (TurnRoutes, RawClient) async throws -> Void) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let routes = TurnRoutes()
         let services = Self.services(ConnectionRegistry(limit: 1000))
         try await TestListener.with(services, routes, patience: .seconds(20), group: group) { listener in
-            let client = try await RawClient(port: listener.port)
-            let answer = try await client.request("/direct")
-            #expect(answer.body.count == TurnRoutes.length)
-            #expect(try await routes.turnsBefore.until { $0 >= 0 } < TurnRoutes.turns)
+            try await body(routes, try await RawClient(port: listener.port))
         }
         try await group.shutdownGracefully()
     }
@@ -78,44 +98,42 @@ private final class Hold: Sendable {
     func end() { isOver.store(true, ordering: .releasing) }
 }
 
-/// `/direct` is sent in one turn, beside others who wait for theirs.
+/// Answers of one length, before each of which ten others ask for their turn. That of `/whole` is all that may be sent at
+/// a turn; of `/part` two and a half may.
 private final class TurnRoutes: RequestDispatcher {
     static let length = 10_000
-    static let turns = 200
 
-    /// How many others had their turn before the answer was over.
-    let turnsBefore = Observed(-1)
+    /// Of each answer: how many others had their turn before it was over.
+    let ends = Observed<[Int]>([])
+    private let turns = Observed(0)
 
     var methods: RequestGate.Methods { .any }
 
     func dispatch(_ request: GatewayRequest) -> Dispatch {
-        guard request.path == "/direct", let loop = MultiThreadedEventLoopGroup.currentEventLoop else {
+        guard request.path != "/", let loop = MultiThreadedEventLoopGroup.currentEventLoop else {
             let body = ByteBuffer(string: "pong")
             let head = ResponseHead(status: 200, framing: .length(Int64(body.readableBytes)))
             return .answer(head, body: body, route: .ping, source: "")
         }
-        return .run(
-            Dispatch.Operation(route: .media, source: "", firstByteDeadline: .seconds(20)) { [turnsBefore] exchange in
-                try await exchange.start(ResponseHead(status: 200, framing: .length(Int64(Self.length))))
-                let turns = Self.takeTurns(on: loop)
-                _ = try await exchange.sendDirect(OneTurnBody(), 0..<Int64(Self.length), fromSource: false)
-                turnsBefore.update { $0 = turns.value }
-                try await exchange.finish()
-            }
+        for _ in 0..<10 { TurnQueue.of(loop).wait { [turns] in turns.update { $0 += 1 } } }
+        let bytesPerTurn = Int64(request.path == "/whole" ? Self.length : Self.length * 5 / 2)
+        return .direct(
+            DirectAnswer(
+                head: ResponseHead(status: 200, framing: .length(Int64(Self.length))),
+                body: Zeros(bytesPerTurn: bytesPerTurn),
+                range: 0..<Int64(Self.length),
+                lease: Lease { [ends, turns] in ends.update { $0.append(turns.value) } },
+                route: .media,
+                source: "",
+                firstByteDeadline: .seconds(20),
+                rest: { _, _ in throw CancellationError() }
+            )
         )
-    }
-
-    /// Called on `loop`.
-    private static func takeTurns(on loop: any EventLoop) -> Observed<Int> {
-        let count = Observed(0)
-        for _ in 0..<turns { TurnQueue.of(loop).wait { count.update { $0 += 1 } } }
-        return count
     }
 }
 
-/// Zeros, all in one turn.
-private struct OneTurnBody: DirectBody {
-    let bytesPerTurn = Int64(TurnRoutes.length)
+private struct Zeros: DirectBody {
+    let bytesPerTurn: Int64
 
     func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult {
         var bytes = head
