@@ -121,7 +121,7 @@ private final class AcceptGate: ChannelDuplexHandler {
     typealias InboundOut = any Channel
     typealias OutboundIn = Never
 
-    private static let largestBatch = 32
+    private static let largestBatch = 64
 
     private let registry: ConnectionRegistry
     private var isBackingOff = false
