@@ -45,7 +45,10 @@ final class CacheDirectory: Sendable {
     /// From now on another process can have it.
     func leave() {
         endWatchForCrashes()
-        if let lock = lock.withLock({ $0.take() }) { close(lock) }
+        guard let lock = lock.withLock({ $0.take() }) else { return }
+        // A child that was forked and is not yet another program has the descriptor too, and would keep the lock.
+        flock(lock, LOCK_UN)
+        close(lock)
     }
 
     // MARK: - How the last process left it
