@@ -35,6 +35,25 @@ struct RecordStoreTests {
         }
     }
 
+    @Test("a store that was closed can be opened again while a child that was forked has its descriptors")
+    func forked() async throws {
+        try await withTemporaryDirectory { directory in
+            let path = directory.path("records")
+            let store = try RecordStore(directory: path)
+            // What fork(2) makes is a copy like this one.
+            let copy = dup(try #require(Self.descriptor(of: path + "/lock")))
+            defer { close(copy) }
+            store.close()
+            try RecordStore(directory: path).close()
+        }
+    }
+
+    private static func descriptor(of path: String) -> Int32? {
+        (0..<Int32(1 << 16)).first { descriptor in
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(descriptor)")) == path
+        }
+    }
+
     @Test("names are found by their first bytes, in the order of their bytes, and told apart by them")
     func keys() async throws {
         try await withTemporaryDirectory { directory in
