@@ -124,7 +124,8 @@ struct HTTPForwardingTests {
         ]
         let methodNames = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X_Method_Override"]
         let fields = HeaderFields((names + methodNames + ["X-Custom"]).map { (name: $0, value: "evil.example") })
-        try await withHTTP(OriginScript { _ in .text("x") }) { http async throws in
+        // A body after HEAD would be taken for the next answer.
+        try await withHTTP(OriginScript { .text($0.method == "HEAD" ? "" : "x") }) { http async throws in
             let client = ForwardedClient(address: "192.0.2.7", isTrusted: isTrusted, host: "h", fields: fields)
             for method in ["GET", "HEAD", "POST"] { _ = try await http.forward(method, "object", fields, for: client) }
             for request in http.origin.requests {
