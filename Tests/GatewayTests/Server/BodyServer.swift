@@ -1,5 +1,4 @@
 import Gateway
-import Logging
 import NIOCore
 import SourceContract
 
@@ -24,18 +23,7 @@ struct BodyServer: Sendable {
     ) async throws {
         var limits = ConnectionServices.Limits()
         adjust(&limits)
-        let services = ConnectionServices(
-            plane: .data,
-            limits: limits,
-            logger: .silent,
-            reporter: RequestReporter(
-                plane: .data,
-                registry: PrometheusRegistry(),
-                accessLog: nil,
-                slowLog: SlowRequestLog(threshold: .seconds(3600), logger: .silent)
-            ),
-            registry: ConnectionRegistry(limit: 1000)
-        )
+        let services = ConnectionServices.quiet(ConnectionRegistry(limit: 1000), limits)
         let routes = BodyRoutes()
         try await TestListener.with(services, routes, patience: .seconds(20)) { listener in
             try await body(BodyServer(port: listener.port, routes: routes))

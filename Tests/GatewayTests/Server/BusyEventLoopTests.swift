@@ -1,45 +1,30 @@
+import Dispatch
 import Gateway
 import Glibc
-import Logging
 import NIOCore
 import NIOPosix
 import SourceContract
 import SourcePlugins
-import Synchronization
 import Testing
 
 @Suite("Connections of an event loop that has much to do", .timeLimit(.minutes(1)))
 struct BusyEventLoopTests {
-    private static func services(_ registry: ConnectionRegistry) -> ConnectionServices {
-        ConnectionServices(
-            plane: .data,
-            limits: ConnectionServices.Limits(),
-            logger: .silent,
-            reporter: RequestReporter(
-                plane: .data,
-                registry: PrometheusRegistry(),
-                accessLog: nil,
-                slowLog: SlowRequestLog(threshold: .seconds(3600), logger: .silent)
-            ),
-            registry: registry
-        )
-    }
-
     @Test("a crowd that has come meanwhile is let in together, not one in each round")
     func crowd() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let registry = ConnectionRegistry(limit: 1000)
         let routes = TurnRoutes()
-        try await TestListener.with(Self.services(registry), routes, patience: .seconds(20), group: group) { listener in
-            let hold = Hold()
-            defer { hold.end() }
+        try await TestListener.with(ConnectionServices.quiet(registry), routes, patience: .seconds(20), group: group) {
+            listener in
+            let hold = DispatchSemaphore(value: 0)
+            defer { hold.signal() }
             loop.execute { hold.wait() }
             var clients: [RawClient] = []
             for _ in 0..<40 { clients.append(try await RawClient(port: listener.port)) }
             let rounds = loop.makePromise(of: Int.self)
             loop.execute { Self.countRounds(of: loop, until: { registry.openConnections == 40 }, rounds) }
-            hold.end()
+            hold.signal()
             #expect(try await rounds.futureResult.get() < 20)
             for client in clients { #expect(try await client.request("/").text == "pong") }
         }
@@ -81,21 +66,12 @@ struct BusyEventLoopTests {
     private func withRoutes(_ body: @Sendable (TurnRoutes, RawClient) async throws -> Void) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let routes = TurnRoutes()
-        let services = Self.services(ConnectionRegistry(limit: 1000))
+        let services = ConnectionServices.quiet(ConnectionRegistry(limit: 1000))
         try await TestListener.with(services, routes, patience: .seconds(20), group: group) { listener in
             try await body(routes, try await RawClient(port: listener.port))
         }
         try await group.shutdownGracefully()
     }
-}
-
-/// Holds a thread up.
-private final class Hold: Sendable {
-    private let isOver = Atomic(false)
-
-    func wait() { while !isOver.load(ordering: .acquiring) { usleep(100) } }
-
-    func end() { isOver.store(true, ordering: .releasing) }
 }
 
 /// Answers of one length, before each of which ten others ask for their turn. That of `/whole` is all that may be sent at

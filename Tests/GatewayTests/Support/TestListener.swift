@@ -47,3 +47,21 @@ struct TestListener: Sendable {
         }
     }
 }
+
+extension ConnectionServices {
+    /// Of a data plane that writes no log and whose metrics nobody reads.
+    static func quiet(_ registry: ConnectionRegistry, _ limits: Limits = Limits()) -> ConnectionServices {
+        ConnectionServices(
+            plane: .data,
+            limits: limits,
+            logger: .silent,
+            reporter: RequestReporter(
+                plane: .data,
+                registry: PrometheusRegistry(),
+                accessLog: nil,
+                slowLog: SlowRequestLog(threshold: .seconds(3600), logger: .silent)
+            ),
+            registry: registry
+        )
+    }
+}
