@@ -9,6 +9,8 @@ package struct LoadReport: Sendable, Codable, Equatable {
     package let rate: Double?
     package let seed: UInt64
     package let rounds: Int
+    /// The figures are of what came before that.
+    package let interrupted: Bool
     package let servers: [Server]
     /// Of two servers, the first beside the second.
     package let ratios: [Ratio]
@@ -84,21 +86,30 @@ package struct LoadReport: Sendable, Codable, Equatable {
     /// Whether every server answered, and every answer was right.
     package var isFaultless: Bool { servers.allSatisfy { $0.errors == 0 && $0.requests > 0 } }
 
-    package init(_ session: LoadSession, _ results: [[Measurements]]) {
+    package init(_ session: LoadSession, _ outcome: LoadSession.Outcome) {
         self.init(
             plan: session.plan,
             rounds: session.rounds,
-            servers: zip(session.contenders, results).map { ($0.name, $1) }
+            servers: zip(session.contenders, outcome.turns).map { ($0.name, $1) },
+            isInterrupted: outcome.isInterrupted
         )
     }
 
-    /// - Parameter servers: with what each round measured.
-    package init(plan: LoadPlan, rounds: Int, servers: [(name: String, rounds: [Measurements])]) {
+    /// - Parameters:
+    ///   - servers: with what each round measured.
+    ///   - isInterrupted: whether the last of all turns did not come to its end.
+    package init(
+        plan: LoadPlan,
+        rounds: Int,
+        servers: [(name: String, rounds: [Measurements])],
+        isInterrupted: Bool = false
+    ) {
         mode = plan.mode
         load = plan.stages.description
         rate = plan.rate
         seed = plan.seed
         self.rounds = rounds
+        interrupted = isInterrupted
         var isPlayers = false
         if case .players = plan.work { isPlayers = true }
         self.servers = servers.map { server in
@@ -106,7 +117,11 @@ package struct LoadReport: Sendable, Codable, Equatable {
             for round in server.rounds { sum.append(round) }
             return Server(url: server.name, sum, isPlayers: isPlayers)
         }
-        ratios = servers.count == 2 ? Self.ratios(servers[0].rounds, servers[1].rounds, isPlayers: isPlayers) : []
+        // A turn that was interrupted is compared with none.
+        var counts = servers.map(\.rounds.count)
+        if isInterrupted, Set(counts).count == 1 { counts = counts.map { $0 - 1 } }
+        let whole = zip(servers, counts).map { $0.rounds.prefix(max($1, 0)) }
+        ratios = whole.count == 2 ? Self.ratios(Array(whole[0]), Array(whole[1]), isPlayers: isPlayers) : []
     }
 
     package func json() -> [UInt8] {

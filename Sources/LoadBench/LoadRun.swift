@@ -18,9 +18,10 @@ package struct LoadRun: Sendable {
         self.server = server
     }
 
-    /// Runs the stages to their end, or until the task is cancelled. What goes wrong with requests is in the result.
+    /// Runs the stages to their end, or until the task is cancelled: then at once, and what was measured is the result all
+    /// the same. What goes wrong with requests is in the result.
     ///
-    /// - Throws: `CancellationError`, and what the event loops throw when they cannot be stopped.
+    /// - Throws: `CancellationError` if the load had not begun, and what the event loops throw when they cannot be stopped.
     package func run(_ progress: @escaping @Sendable (Progress) -> Void = { _ in }) async throws -> Measurements {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(plan.threads, 1))
         let result: Result<Measurements, any Error>
@@ -30,7 +31,6 @@ package struct LoadRun: Sendable {
             result = .failure(error)
         }
         try await group.shutdownGracefully()
-        try Task.checkCancellation()
         return try result.get()
     }
 
@@ -72,7 +72,7 @@ package struct LoadRun: Sendable {
             }
             tasks.cancelAll()
         }
-        recorder.record { $0.missed = pace?.missed(at: plan.stages.duration) ?? 0 }
+        recorder.record { $0.missed = pace?.missed(at: min($0.elapsed, plan.stages.duration)) ?? 0 }
         return recorder.result
     }
 

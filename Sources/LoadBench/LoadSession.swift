@@ -22,6 +22,14 @@ package struct LoadSession: Sendable {
         package let run: LoadRun.Progress
     }
 
+    /// What was measured.
+    package struct Outcome: Sendable {
+        /// For each server, what each of its turns measured, in order.
+        package var turns: [[Measurements]]
+        /// Whether the last turn did not come to its end.
+        package var isInterrupted = false
+    }
+
     package let plan: LoadPlan
     /// One or two.
     package let contenders: [Contender]
@@ -35,11 +43,12 @@ package struct LoadSession: Sendable {
 
     /// All rounds. Within one, the servers have their turns with the same seed, so that both are asked for the same. Who
     /// begins changes from round to round, so that what a first turn leaves behind, or what grows with time, is no one's
-    /// advantage.
+    /// advantage. They end at once when the task is cancelled.
     ///
-    /// - Returns: for each server, what each round measured.
-    package func run(_ progress: @escaping @Sendable (Progress) -> Void = { _ in }) async throws -> [[Measurements]] {
-        var results = [[Measurements]](repeating: [], count: contenders.count)
+    /// - Throws: `CancellationError` if nothing was measured by then, and what the event loops throw when they cannot be
+    ///   stopped.
+    package func run(_ progress: @escaping @Sendable (Progress) -> Void = { _ in }) async throws -> Outcome {
+        var outcome = Outcome(turns: contenders.map { _ in [] })
         for round in 1...rounds {
             let turns = Array(contenders.enumerated())
             for (index, contender) in round.isMultiple(of: 2) ? turns.reversed() : turns {
@@ -47,21 +56,27 @@ package struct LoadSession: Sendable {
                 plan.items = contender.items
                 plan.seed = plan.seed &+ UInt64(round - 1)
                 let (rounds, duration) = (rounds, plan.stages.duration)
-                results[index].append(
-                    try await LoadRun(plan, against: contender.server).run {
-                        progress(
-                            Progress(
-                                name: contender.name,
-                                round: round,
-                                rounds: rounds,
-                                duration: duration,
-                                run: $0
+                do {
+                    outcome.turns[index].append(
+                        try await LoadRun(plan, against: contender.server).run {
+                            progress(
+                                Progress(
+                                    name: contender.name,
+                                    round: round,
+                                    rounds: rounds,
+                                    duration: duration,
+                                    run: $0
+                                )
                             )
-                        )
-                    }
-                )
+                        }
+                    )
+                } catch let error as CancellationError {
+                    guard outcome.turns.contains(where: { !$0.isEmpty }) else { throw error }
+                }
+                outcome.isInterrupted = Task.isCancelled
+                if outcome.isInterrupted { return outcome }
             }
         }
-        return results
+        return outcome
     }
 }

@@ -77,7 +77,7 @@ extension LoadReport {
     var summary: String {
         let pace = rate.map { ", \(FigureText.decimal($0, places: 1)) requests/s" } ?? ""
         let turns = rounds > 1 ? ", \(rounds) rounds" : ""
-        return "\(mode), \(load)\(pace)\(turns), seed \(seed)"
+        return "\(mode), \(load)\(pace)\(turns), seed \(seed)" + (interrupted ? ", interrupted" : "")
     }
 
     /// What went wrong, a line for each kind; empty if nothing did.
@@ -109,8 +109,8 @@ extension LoadReport {
 }
 
 extension LoadSession.Progress {
-    /// One line.
-    package var text: String {
+    /// One line, no longer than `width` if there is one.
+    package func text(width: Int?) -> String {
         let second = run.second
         let times = [run.elapsed, duration].map { FigureText.decimal($0.inSeconds, places: 0) }
         var parts = [
@@ -125,6 +125,8 @@ extension LoadSession.Progress {
         }
         if second.stalls > 0 { parts.append("\(second.stalls) stalls") }
         if run.errors > 0 { parts.append("\(run.errors) errors") }
-        return (rounds > 1 ? "\(name) \(round)/\(rounds)  " : "") + parts.joined(separator: "  ")
+        let text = (rounds > 1 ? "\(name) \(round)/\(rounds)  " : "") + parts.joined(separator: "  ")
+        // A column short of the edge, where some terminals wrap.
+        return width.map { String(text.prefix(max($0 - 1, 0))) } ?? text
     }
 }

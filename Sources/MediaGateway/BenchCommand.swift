@@ -29,7 +29,7 @@ struct BenchCommand: AsyncParsableCommand {
                 """
         )
 
-        @Argument(help: "What is asked for.")
+        @Argument(help: "What is asked for, such as http://127.0.0.1:8080/ping.")
         var url: LoadTarget
 
         @Option(
@@ -60,10 +60,10 @@ struct BenchCommand: AsyncParsableCommand {
                 """
         )
 
-        @Argument(help: "The file.")
+        @Argument(help: "The file, such as http://127.0.0.1:8080/media/film.mkv.")
         var url: LoadTarget
 
-        @Option(help: ArgumentHelp("Of each range; the whole file if it is shorter.", valueName: "size"))
+        @Option(help: ArgumentHelp("Of each range, such as 64KiB; the whole file if it is shorter.", valueName: "size"))
         var length = ByteSize(bytes: 1 << 20)
 
         @OptionGroup var connections: ConnectionOptions
@@ -96,19 +96,24 @@ struct BenchCommand: AsyncParsableCommand {
                 """
         )
 
-        @Argument(help: "Films.")
+        @Argument(help: "Films, such as http://127.0.0.1:8080/media/film.mkv.")
         var urls: [LoadTarget] = []
 
         @Option(help: ArgumentHelp("A file with the address of a film in each line.", valueName: "file"))
         var list: String?
 
-        @Option(help: ArgumentHelp("A folder of a gateway, whose films are watched.", valueName: "url"))
+        @Option(
+            help: ArgumentHelp(
+                "A folder of a gateway, whose films are watched, such as http://127.0.0.1:8080/media/.",
+                valueName: "url"
+            )
+        )
         var listing: LoadTarget?
 
         @Option(help: ArgumentHelp("How many watch at a time, unless --stages says so.", valueName: "count"))
         var players = 10
 
-        @Option(help: ArgumentHelp("What a second of film takes.", valueName: "rate"))
+        @Option(help: ArgumentHelp("What a second of film takes, such as 8Mbit/s.", valueName: "rate"))
         var bitRate = BitRate(megabits: 5)
 
         @OptionGroup(title: "Habits") var habits: HabitOptions

@@ -61,36 +61,49 @@ struct ContentOptions: ParsableArguments {
 }
 
 struct HabitOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("How much of the film a player reads ahead.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp("How much of the film a player reads ahead, such as 20s.", valueName: "time")
+    )
     var buffer = TimeArgument(seconds: 20)
 
-    @Option(help: ArgumentHelp("How much must be there before it plays, and goes on after a stall.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp(
+            "How much must be there before it plays, and goes on after a stall, such as 500ms.",
+            valueName: "time"
+        )
+    )
     var readyAfter = TimeArgument(seconds: 1)
 
-    @Option(help: ArgumentHelp("What is read of the beginning before the index.", valueName: "size"))
+    @Option(
+        help: ArgumentHelp("What is read of the beginning before the index, such as 256KiB.", valueName: "size")
+    )
     var head = ByteSize(bytes: 256 << 10)
 
-    @Option(help: ArgumentHelp("How far before the end the index is; 0B for none.", valueName: "size"))
+    @Option(
+        help: ArgumentHelp("How far before the end the index is; 0B for none.", valueName: "size")
+    )
     var index = ByteSize(bytes: 64 << 10)
 
-    @Option(help: ArgumentHelp("Mean time between two jumps; 0s for none, here and below.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp("Mean time between two jumps; 0s for none, here and below.", valueName: "time")
+    )
     var seekEvery = TimeArgument(seconds: 30)
 
-    @Option(help: ArgumentHelp("Mean time between two pauses.", valueName: "time"))
+    @Option(help: ArgumentHelp("Mean time between two pauses, such as 1m.", valueName: "time"))
     var pauseEvery = TimeArgument(seconds: 60)
 
-    @Option(help: ArgumentHelp("Mean length of a pause.", valueName: "time"))
+    @Option(help: ArgumentHelp("Mean length of a pause, such as 5s.", valueName: "time"))
     var pauseFor = TimeArgument(seconds: 5)
 
     @Option(
         help: ArgumentHelp(
-            "Mean time until somebody hangs up; half of them come back, the others choose another film.",
+            "Mean time until somebody hangs up, such as 2m; half of them come back, the others choose another film.",
             valueName: "time"
         )
     )
     var leaveEvery = TimeArgument(seconds: 120)
 
-    @Option(help: ArgumentHelp("Mean time until they are back.", valueName: "time"))
+    @Option(help: ArgumentHelp("Mean time until they are back, such as 5s.", valueName: "time"))
     var awayFor = TimeArgument(seconds: 5)
 
     @Option(help: ArgumentHelp("How uneven films are liked: the k-th as 1/k^s; 0 for all alike.", valueName: "s"))
@@ -128,12 +141,12 @@ struct HabitOptions: ParsableArguments {
 
 /// What every load has.
 struct LoadOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("How long, unless --stages says so.", valueName: "time"))
+    @Option(help: ArgumentHelp("How long, such as 30s or 5m, unless --stages says so.", valueName: "time"))
     var duration = TimeArgument(seconds: 30)
 
     @Option(
         help: ArgumentHelp(
-            "How many at a time, from stage to stage on a straight line that begins at 0: 0:10s,20:30s,50:30s,0:10s.",
+            "How many at a time, from stage to stage on a straight line that begins at 0, such as 0:10s,20:30s,50:30s,0:10s.",
             valueName: "stages"
         )
     )
@@ -142,7 +155,7 @@ struct LoadOptions: ParsableArguments {
     @Option(help: ArgumentHelp("More at a time are refused.", valueName: "count"))
     var limit = 1000
 
-    @Option(help: ArgumentHelp("How long a client waits for a byte.", valueName: "time"))
+    @Option(help: ArgumentHelp("How long a client waits for a byte, such as 30s.", valueName: "time"))
     var patience = TimeArgument(seconds: 30)
 
     @Option(
@@ -155,8 +168,8 @@ struct LoadOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A second server that has its turns with the first; who begins changes from round to round. It is asked "
-                + "for the same paths, or with ping and range for the path that is given here.",
+            "A second server, such as http://127.0.0.1:8081, that has its turns with the first; who begins changes from "
+                + "round to round. It is asked for the same paths, or with ping and range for the path that is given here.",
             valueName: "url"
         )
     )
@@ -201,11 +214,12 @@ struct LoadOptions: ParsableArguments {
         let files = try await orExit {
             (json: try json.map { try ReportFile(path: $0) }, html: try html.map { try ReportFile(path: $0) })
         }
-        let showsProgress = isatty(STDERR_FILENO) != 0
-        let results = try await untilInterrupted {
-            try await session.run { if showsProgress { note($0.text) } }
+        let bar = ProgressBar()
+        let outcome = try await untilInterrupted {
+            try await session.run { progress in bar.show { progress.text(width: $1) } }
         }
-        let report = LoadReport(session, results)
+        bar.end()
+        let report = LoadReport(session, outcome)
         print(report.text, terminator: "")
         try await orExit {
             // The page is written even if the figures cannot be.
@@ -218,6 +232,7 @@ struct LoadOptions: ParsableArguments {
             }
             try files.html?.write(page)
         }
+        guard !report.interrupted else { throw ExitCode.interrupted }
         guard report.isFaultless else { throw ExitCode.failure }
     }
 
@@ -279,9 +294,6 @@ func orExit<Value>(_ body: () async throws -> Value) async throws -> Value {
     }
 }
 
-/// A line on standard error.
-private func note(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
-
 /// The soft limit of open descriptors is often 1024.
 private enum DescriptorRoom {
     /// As far as the hard limit allows; connections beyond it are errors of the run.
@@ -294,45 +306,4 @@ private enum DescriptorRoom {
         limit.rlim_cur = min(needed, limit.rlim_max)
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
-}
-
-// MARK: - Arguments
-
-extension LoadTarget: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
-
-extension LoadStages: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
-
-extension RequestLimit: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-    public var defaultValueDescription: String { description }
-}
-
-extension ByteSize: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-    public var defaultValueDescription: String { description }
-}
-
-extension BitRate: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-    public var defaultValueDescription: String { description }
-}
-
-/// A time as configuration writes it.
-struct TimeArgument: ExpressibleByArgument {
-    let duration: Duration
-
-    init(seconds: Int) {
-        duration = .seconds(seconds)
-    }
-
-    init?(argument: String) {
-        guard let duration = Duration(configText: argument) else { return nil }
-        self.duration = duration
-    }
-
-    var defaultValueDescription: String { duration.configText }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Config
-import Dispatch
 import Foundation
 import Gateway
 
@@ -39,26 +38,7 @@ func endingWithStatus<Value>(_ body: () async throws -> Value) async throws -> V
     }
 }
 
-/// Runs `body`, and cancels it when the operator presses Ctrl-C.
-func untilInterrupted<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
-    // Ended by the signal's source below, or by itself.
-    let task = Task { try await body() }
-    signal(SIGINT, SIG_IGN)
-    let source = DispatchSource.makeSignalSource(signal: SIGINT)
-    source.setEventHandler { task.cancel() }
-    source.resume()
-    defer { source.cancel() }
-    do {
-        return try await task.value
-    } catch is CancellationError {
-        FileHandle.standardError.write(Data("\nmedia-gateway: interrupted\n".utf8))
-        throw ExitCode.interrupted
-    }
-}
-
 extension ExitCode {
     /// EX_TEMPFAIL of sysexits.h.
     fileprivate static let inUse = ExitCode(75)
-    /// As shells have it for SIGINT.
-    fileprivate static let interrupted = ExitCode(130)
 }

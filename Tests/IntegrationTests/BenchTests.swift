@@ -31,6 +31,41 @@ import Testing
         #expect(ended.errors.contains(named))
     }
 
+    @Test(
+        "bench says what a value should look like that it does not understand",
+        arguments: [
+            ("--rate", "fast", "54/s"), ("--duration", "30", "30s"), ("--stages", "5", "0:10s,20:30s"),
+            ("--against", "127.0.0.1", "http://127.0.0.1:8081"),
+        ]
+    )
+    func expectedForm(_ option: String, _ value: String, _ expected: String) async throws {
+        let ended = try await Program.run(["bench", "ping", "http://127.0.0.1:1/", option, value])
+        #expect(ended.status == 64)
+        #expect(ended.errors.contains("'\(value)' is invalid for '\(option)"))
+        #expect(ended.errors.contains(expected))
+    }
+
+    @Test("bench that is interrupted tells what it has measured, and exits with 130")
+    func interrupted() async throws {
+        // A server that interrupts who asks it for the second time.
+        let script = """
+            import signal, socket, subprocess, sys
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+                bench = subprocess.Popen([sys.argv[1], "bench", "ping", url, "--connections", "1", "--duration", "1h"])
+                client, _ = server.accept()
+                client.recv(4096)
+                client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\npong")
+                client.recv(4096)
+                bench.send_signal(signal.SIGINT)
+                sys.exit(bench.wait())
+            """
+        let ended = try await Program.run(["python3", "-c", script, Program.gateway], program: "/usr/bin/env")
+        #expect(ended.status == 130)
+        #expect(ended.output.contains(", interrupted\n"))
+        #expect(ended.output.contains(#/requests +1\n/#))
+    }
+
     @Test("bench finds that a gateway is right, and exits with 0")
     func right() async throws {
         var files = Folder.configuration

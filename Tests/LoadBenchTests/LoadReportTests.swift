@@ -89,6 +89,24 @@ import Testing
         #expect(report.text.contains("3 rounds"))
     }
 
+    @Test("a turn that was interrupted is counted, and compared with none")
+    func interrupted() throws {
+        let first = [2, 90].map { Self.measurements(step: .milliseconds($0)) }
+        let second = [1, 1].map { Self.measurements(step: .milliseconds($0)) }
+        for turns in [second, Array(second.prefix(1))] {
+            let report = LoadReport(
+                plan: try Self.plan(),
+                rounds: 3,
+                servers: [("http://a/", first), ("http://b/", turns)],
+                isInterrupted: true
+            )
+            let ratio = report.ratios.first { $0.what == "first byte p50" }?.ratio
+            #expect(abs(try #require(ratio) - 2) < 0.04)
+            #expect(report.servers[0].requests == 200)
+            #expect(report.text.contains("seed 42, interrupted\n"))
+        }
+    }
+
     @Test("a round without a figure has no ratio")
     func noRatio() throws {
         let report = LoadReport(
