@@ -1,6 +1,6 @@
 """Slow readers, slow heads and idle connections: what they cost others, and the gateway.
 
-Paced streams of an object that is hot are measured alone before each of the three, and beside it.
+Paced streams of an object that is hot are measured alone before each of these, and beside it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HELD = 0.99
 
 @dataclass
 class Kind:
-    """One of the three, and what was measured beside it in each round."""
+    """One of these, and what was measured beside it in each round."""
 
     what: str
     load: object
@@ -67,8 +67,10 @@ def run(root: Path, tools: Path, rounds: int, idle: int, out: report.Report) -> 
         cache_probe.filled(server, lambda: load.once(server, 1), HOT_SIZE // MIB)
         streams = Streams(server, load, SECONDS)
         streams.alone(0)
-        kinds = [Kind(f"{SLOW} slow readers", slow.SlowReaders(server, SLOW)),
-                 Kind(f"{SLOW} slow heads", slow.SlowHeaders(server, SLOW)),
+        kinds = [Kind(f"{SLOW} slow readers (slowhttptest)", slow.SlowReaders(server, SLOW)),
+                 Kind(f"{SLOW} slow readers", slow.TrickledReaders(server, SLOW)),
+                 Kind(f"{SLOW} slow heads (slowhttptest)", slow.SlowHeaders(server, SLOW)),
+                 Kind(f"{SLOW} slow heads", slow.TrickledHeads(server, SLOW)),
                  Kind(f"{idle:,} idle connections", slow.IdleConnections(server, idle))]
         for number in range(1, rounds + 1):
             for kind in kinds:

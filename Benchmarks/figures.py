@@ -3,8 +3,8 @@
 
     python3 Benchmarks/figures.py [--quick] [--into FOLDER] [PROGRAM…]
 
-FOLDER gets ``figures.md``, with the command, the tables and the verdicts of each program, a PNG plot of every table that
-compares servers, and all that was printed. The programs run one after the other; with a quiet machine, some hours.
+FOLDER gets ``figures.md``, with the command, the tables and the verdicts of each program, a PNG plot of every table, and
+all that was printed. The programs run one after the other; with a quiet machine, some hours.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ PROGRAMS = ("bench", "hot", "cache", "large", "policies", "origin", "torrent", "
 DRAWING = ("large", "soak")
 # A median, as the programs print it: a number, then its unit.
 MEDIAN = re.compile(r"([\d.,]+)\s")
+# What a cell of another table begins with.
+FIGURE = re.compile(r"(\d[\d,]*(?:\.\d+)?)")
 
 
 @dataclass
@@ -101,7 +103,7 @@ def drawing(name: str, folder: Path) -> Path:
 
 
 def plot(outcome: Outcome, folder: Path) -> list[Path]:
-    """Bars of the medians of each table that compares servers; nothing without matplotlib."""
+    """A PNG of each table with figures to compare; nothing without matplotlib."""
     try:
         import matplotlib
     except ImportError:
@@ -111,28 +113,58 @@ def plot(outcome: Outcome, folder: Path) -> list[Path]:
 
     files = []
     for table in tables(outcome.text):
-        what, server, median = (table.column(name) for name in ("what", "server", "median"))
-        if what is None or server is None or median is None:
+        figure = servers(table, pyplot) or columns(table, pyplot)
+        if figure is None:
             continue
-        measured = [(row[what], row[server], found) for row in table.rows if (found := MEDIAN.match(row[median]))]
-        if not measured:
-            continue
-        titles, kinds = (list(dict.fromkeys(names)) for names in zip(*((one[0], one[1]) for one in measured)))
-        figure, axes = pyplot.subplots(figsize=(9, 1 + 0.22 * len(measured)), dpi=100)
-        width = 0.8 / len(kinds)
-        for number, kind in enumerate(kinds):
-            bars = [(titles.index(title) + number * width, float(found[1].replace(",", "")))
-                    for title, of, found in measured if of == kind]
-            axes.barh([place for place, _ in bars], [value for _, value in bars], width, label=kind)
-        axes.set_yticks([place + 0.4 - width / 2 for place in range(len(titles))], titles)
-        axes.invert_yaxis()
-        axes.set_xlabel(measured[0][2].string.partition(" ")[2])
-        axes.legend(fontsize="small")
         file = folder / f"{outcome.name}{'' if not files else len(files) + 1}.png"
         figure.savefig(file, bbox_inches="tight")
         pyplot.close(figure)
         files.append(file)
     return files
+
+
+def servers(table: Table, pyplot):
+    """Bars of the medians of a table of what was measured of each server; ``None`` if it is another one."""
+    what, server, median = (table.column(name) for name in ("what", "server", "median"))
+    if what is None or server is None or median is None:
+        return None
+    measured = [(row[what], row[server], found) for row in table.rows if (found := MEDIAN.match(row[median]))]
+    if not measured:
+        return None
+    titles, kinds = (list(dict.fromkeys(names)) for names in zip(*((one[0], one[1]) for one in measured)))
+    figure, axes = pyplot.subplots(figsize=(9, 1 + 0.22 * len(measured)), dpi=100)
+    width = 0.8 / len(kinds)
+    for number, kind in enumerate(kinds):
+        bars = [(titles.index(title) + number * width, value(found[1])) for title, of, found in measured if of == kind]
+        axes.barh([place for place, _ in bars], [value for _, value in bars], width, label=kind)
+    axes.set_yticks([place + 0.4 - width / 2 for place in range(len(titles))], titles)
+    axes.invert_yaxis()
+    axes.set_xlabel(measured[0][2].string.partition(" ")[2])
+    axes.legend(fontsize="small")
+    return figure
+
+
+def columns(table: Table, pyplot):
+    """Bars of the first figure in each cell, a plot for each column that has some; ``None`` where none has two."""
+    found = [[FIGURE.match(cell) for cell in cells] for cells in zip(*table.rows)]
+    figures = [number for number, cells in enumerate(found) if number and sum(map(bool, cells)) > 1]
+    if not figures:
+        return None
+    # What is left of the first of them says what a row is about.
+    titles = [", ".join(row[:figures[0]]) for row in table.rows]
+    figure, plots = pyplot.subplots(1, len(figures), sharey=True, squeeze=False, dpi=100,
+                                    figsize=(3 + 2 * len(figures), 1 + 0.3 * len(titles)))
+    for axes, number in zip(plots[0], figures):
+        axes.barh(range(len(titles)), [value(cell[1]) if cell else 0 for cell in found[number]], 0.7)
+        axes.set_xlim(left=0)
+        axes.set_title(table.head[number], fontsize="small")
+    plots[0][0].set_yticks(range(len(titles)), titles)
+    plots[0][0].invert_yaxis()
+    return figure
+
+
+def value(text: str) -> float:
+    return float(text.replace(",", ""))
 
 
 def main() -> int:

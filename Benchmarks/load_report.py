@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Phase 2 of the load report of the backend that this gateway replaces, against swarms on loopback.
 
-    python3 Benchmarks/load_report.py [--seconds N] [--pause N] [--quick]
+    python3 Benchmarks/load_report.py [--rounds N] [--seconds N] [--pause N] [--quick]
 
-0 → 5 → 10 → 15 → 5 → 0 clients ask /metadata/:magnet for two films, with a pause after each answer, as there. Then 15
-clients ask with a pause of 50 ms: at once, after a restart, and when the torrents have been removed for idleness.
+0 → 5 → 10 → 15 → 5 → 0 clients ask /metadata/:magnet for two films, with a pause after each answer, as there; beside
+Express in front of a torrent client, on the same swarms in turn. Then 15 clients ask the gateway with a pause of 50 ms:
+at once, after a restart, and when the torrents have been removed for idleness.
+
+See README.md beside this file for what is measured and how. Exits with 1 if a limit is missed.
 """
 
 from __future__ import annotations
@@ -13,55 +16,61 @@ import argparse
 import json
 import os
 import random
-import signal
+import statistics
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import measure
+from measure import ON_SERVER_CORE
+
 import torrent_swarm as swarm
+from express_aria2 import ExpressAria2Server
 from torrent_swarm import Seeder, TorrentGateway
 
 import gateway
 import report
 from content import MIB
+from torrent_probe import Tracker
 from wire import Connection, WireError, fetch
 
-FULL_SECONDS, QUICK_SECONDS = 390, 40
+FULL_ROUNDS, QUICK_ROUNDS = 5, 2
+# Of a run, and of a client after each answer, which the report has so.
+FULL_SECONDS, QUICK_SECONDS = 60, 12
+FULL_PAUSE, QUICK_PAUSE = 3.0, 0.3
 # Clients at the ends of six stages of equal length.
 STAGES = (0, 5, 10, 15, 15, 5, 0)
 CLIENTS = 15
 LIMIT = 0.010
-SHORT_PAUSE = 0.05
+SHORT_PAUSE, BURST = 0.05, 3
 # Of questions to the swarm; two are the films.
 QUESTIONS = 10
 
 # What the report has of the replaced backend.
-BEFORE = "| Node.js and WebTorrent (the load report) | 877 | 75 | 172 | 253 | 3,095 | 0 | 2.24 |"
+BEFORE = "| the load report, Node.js and WebTorrent | 877 | 75 | 172 | 253 | | 3,095 | 0 | 2.24 |"
 
 
 @dataclass(frozen=True)
 class Sample:
     seconds: float
-    clients: int
     status: int
 
 
 class Load:
     """Clients that ask in turn for the links, on connections of their own that are kept."""
 
-    def __init__(self, server: TorrentGateway, magnets: list[str], pause: float) -> None:
+    def __init__(self, server: gateway.Server, magnets: list[str], pause: float) -> None:
         self.server, self.pause = server, pause
         self.paths = [f"/metadata/{quote(magnet, safe='')}" for magnet in magnets]
         self.samples: list[Sample] = []
         self.wanted = 0
         self.lock = threading.Lock()
 
-    def run(self, stages: tuple[int, ...], seconds: float) -> float:
-        """The stages, each from its number of clients to the next one's; the seconds they took."""
+    def run(self, stages: tuple[int, ...], seconds: float) -> "Run":
+        """The stages, each from its number of clients to the next one's."""
         began = time.monotonic()
         threads = [threading.Thread(target=self._client, args=(number,)) for number in range(max(stages))]
         self.wanted = stages[0]
@@ -76,7 +85,7 @@ class Load:
         self.wanted = -1
         for thread in threads:
             thread.join()
-        return time.monotonic() - began
+        return Run(self.samples, time.monotonic() - began)
 
     def _client(self, number: int) -> None:
         choice = random.Random(number)
@@ -85,7 +94,7 @@ class Load:
             if number >= self.wanted:
                 time.sleep(0.02)
                 continue
-            path, began, clients = choice.choice(self.paths), time.monotonic(), self.wanted
+            path, began = choice.choice(self.paths), time.monotonic()
             try:
                 connection = connection or Connection(self.server.address, 60)
                 reply = connection.get(path)
@@ -93,7 +102,7 @@ class Load:
             except (WireError, OSError, ValueError):
                 status, connection = 0, None
             with self.lock:
-                self.samples.append(Sample(time.monotonic() - began, clients, status))
+                self.samples.append(Sample(time.monotonic() - began, status))
             self._rest()
 
     def _rest(self) -> None:
@@ -101,30 +110,57 @@ class Load:
         while self.wanted >= 0 and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
 
-    @property
-    def errors(self) -> int:
-        return sum(sample.status != 200 for sample in self.samples)
+
+class Run:
+    """What the clients of one run had; times in seconds."""
+
+    def __init__(self, samples: list[Sample], seconds: float) -> None:
+        times = sorted(sample.seconds for sample in samples)
+        self.count = len(times)
+        self.p50, self.p90, self.p95, self.longest = (_quantile(times, share) for share in (0.5, 0.9, 0.95, 1))
+        self.errors = sum(sample.status != 200 for sample in samples)
+        self.rate = len(times) / seconds
 
 
-def quantile(values: list[float], share: float) -> float:
-    return sorted(values)[max(-(-int(share * 1000) * len(values) // 1000) - 1, 0)]
+def _quantile(ordered: list[float], share: float) -> float:
+    return ordered[max(-(-int(share * 1000) * len(ordered) // 1000) - 1, 0)]
 
 
-def row(what: str, samples: list[Sample], seconds: float) -> None:
-    times = [sample.seconds for sample in samples]
-    figures = [f"{quantile(times, share) * 1e3:,.2f}" for share in (0.5, 0.9, 0.95, 1)]
-    errors = sum(sample.status != 200 for sample in samples)
-    print(f"| {what} | {len(times)} | " + " | ".join(figures) + f" | {errors} | {len(times) / seconds:,.2f} |",
-          flush=True)
+class Phase:
+    """All runs, by what the table calls them; one of each in every round."""
 
+    PHASE, AT_ONCE, RESTART, REMOVAL = "gateway", "at once", "after a restart", "after idle removal"
 
-def repeats(what: str, server: TorrentGateway, magnets: list[str], seconds: float, out: report.Report) -> None:
-    load = Load(server, magnets, SHORT_PAUSE)
-    took = load.run((CLIENTS, CLIENTS), seconds)
-    row(f"{CLIENTS} clients, pause of 50 ms, {what}", load.samples, took)
-    p95 = quantile([sample.seconds for sample in load.samples], 0.95)
-    out.check(p95 < LIMIT and not load.errors, f"repeats, {what}: p95 under 10 ms at {CLIENTS} clients, 0 errors",
-              f"p95 {p95 * 1e3:.2f} ms of {len(load.samples)}, {load.errors} errors")
+    def __init__(self, root: Path, seconds: float, pause: float, out: report.Report) -> None:
+        self.root, self.seconds, self.pause, self.out = root, seconds, pause, out
+        self.runs: dict[str, list[Run]] = {
+            what: [] for what in (self.PHASE, ExpressAria2Server.kind, self.AT_ONCE, self.RESTART, self.REMOVAL)}
+
+    def of_gateway(self, magnets: list[str], number: int) -> None:
+        with TorrentGateway(self.root, limits=f'resolve_per_ip = "{QUESTIONS}/h"', prefix=ON_SERVER_CORE,
+                            idle_after="2s", metadata_timeout="2s") as server:
+            self._phase(self.PHASE, server, magnets)
+            self._repeats(self.AT_ONCE, server, magnets)
+            if number == 0:
+                limit_spares_the_known(server, self.out)
+            server.restart()
+            self._repeats(self.RESTART, server, magnets)
+            # Played, and so loaded; then left alone.
+            for path in (server.add(magnet)[1] for magnet in magnets):
+                fetch(server.address, path, fields=[("Range", "bytes=0-99")])
+            if not await_removal(server, 30):
+                raise RuntimeError("idle torrents are not removed")
+            self._repeats(self.REMOVAL, server, magnets)
+
+    def of_peer(self, magnets: list[str], _: int) -> None:
+        with ExpressAria2Server(self.root, prefix=ON_SERVER_CORE) as server:
+            self._phase(server.kind, server, magnets)
+
+    def _phase(self, what: str, server: gateway.Server, magnets: list[str]) -> None:
+        self.runs[what].append(Load(server, magnets, self.pause).run(STAGES, self.seconds))
+
+    def _repeats(self, what: str, server: gateway.Server, magnets: list[str]) -> None:
+        self.runs[what].append(Load(server, magnets, SHORT_PAUSE).run((CLIENTS, CLIENTS), BURST))
 
 
 def limit_spares_the_known(server: TorrentGateway, out: report.Report) -> None:
@@ -154,55 +190,78 @@ def await_removal(server: TorrentGateway, seconds: float) -> bool:
     return False
 
 
-def run(root: Path, seconds: float, pause: float, out: report.Report) -> None:
-    options = {"idle_after": "2s", "metadata_timeout": "2s"}
+def run(root: Path, rounds: int, seconds: float, pause: float, out: report.Report) -> None:
+    # All but the servers that are measured: clients, seeders and tracker.
+    os.sched_setaffinity(0, {measure.CLIENT_CORE})
+    phase = Phase(root, seconds, pause, out)
     with (Seeder(16 * MIB, MIB, 500) as one, Seeder(16 * MIB, MIB, 501) as other,
-          TorrentGateway(root, limits=f'resolve_per_ip = "{QUESTIONS}/h"', **options) as server):
-        magnets = [one.magnet, other.magnet]
-        load = Load(server, magnets, pause)
-        took = load.run(STAGES, seconds)
-        print("| what | requests | median ms | p90 | p95 | max | errors | requests/s |\n" + "|---" * 8 + "|")
-        print(BEFORE)
-        row("this gateway", load.samples, took)
-        full = [sample for sample in load.samples if sample.clients == CLIENTS]
-        if full:
-            row(f"this gateway, at {CLIENTS} clients", full, took * 2 / (len(STAGES) - 1))
-        p95 = quantile([sample.seconds for sample in load.samples], 0.95)
-        out.check(p95 < LIMIT and not load.errors, "phase 2: p95 under 10 ms, 0 errors",
-                  f"p95 {p95 * 1e3:.2f} ms, {load.errors} errors, longest "
-                  f"{max(sample.seconds for sample in load.samples) * 1e3:.0f} ms, which asks the swarm")
-        burst = max(seconds / 20, 2)
-        repeats("at once", server, magnets, burst, out)
-        limit_spares_the_known(server, out)
-        server.restart()
-        repeats("after a restart", server, magnets, burst, out)
-        # Played, and so loaded; then left alone.
-        for path in (server.add(magnet)[1] for magnet in magnets):
-            fetch(server.address, path, fields=[("Range", "bytes=0-99")])
-        removed = await_removal(server, 30)
-        out.check(removed, "idle torrents are removed", "2 torrents, idle_after 2 s")
-        repeats("after idle removal", server, magnets, burst, out)
+          Tracker([one.port]) as of_one, Tracker([other.port]) as of_other):
+        # The gateway finds the peers in the link, aria2 by the tracker.
+        magnets = [f"{seeder.magnet}&tr={quote(tracker.link, safe='')}"
+                   for seeder, tracker in ((one, of_one), (other, of_other))]
+        contenders = [("gateway", phase.of_gateway), (ExpressAria2Server.kind, phase.of_peer)]
+        for number in range(rounds):
+            for name, contender in measure.in_turn(contenders, number):
+                with out.guarded(f"phase 2, {name}, round {number + 1}"):
+                    contender(magnets, number)
+    _print(phase.runs)
+    for what, runs in phase.runs.items():
+        if what != ExpressAria2Server.kind:
+            _judge(what, runs, rounds, out)
+    _judge_peer(phase, out)
+
+
+def _print(measured: dict[str, list[Run]]) -> None:
+    print("| what | requests | median ms | p90 | p95 | spread of p95 | max | errors | requests/s |\n" + "|---" * 9 + "|")
+    print(BEFORE)
+    for what, runs in measured.items():
+        if runs:
+            p50, p90, p95 = ([getattr(run, name) * 1e3 for run in runs] for name in ("p50", "p90", "p95"))
+            print(f"| {_title(what)} | {statistics.median(run.count for run in runs):,.0f} "
+                  f"| {statistics.median(p50):.2f} | {statistics.median(p90):.2f} | {statistics.median(p95):.2f} "
+                  f"| {min(p95):.2f}–{max(p95):.2f} | {max(run.longest for run in runs) * 1e3:,.0f} "
+                  f"| {sum(run.errors for run in runs)} | {statistics.median(run.rate for run in runs):,.2f} |",
+                  flush=True)
+
+
+def _title(what: str) -> str:
+    return what if what in (Phase.PHASE, ExpressAria2Server.kind) else f"gateway, {CLIENTS} clients, {what}"
+
+
+def _judge(what: str, runs: list[Run], rounds: int, out: report.Report) -> None:
+    p95 = statistics.median(run.p95 for run in runs) if runs else float("inf")
+    errors = sum(run.errors for run in runs)
+    out.check(len(runs) == rounds and p95 < LIMIT and errors == 0,
+              f"phase 2, {_title(what)}: p95 under {LIMIT * 1e3:.0f} ms, 0 errors",
+              f"p95 {p95 * 1e3:.2f} ms, {errors} errors of {sum(run.count for run in runs)} in {len(runs)} rounds")
+
+
+def _judge_peer(phase: Phase, out: report.Report) -> None:
+    ratios = sorted(ours.p95 / theirs.p95
+                    for ours, theirs in zip(phase.runs[Phase.PHASE], phase.runs[ExpressAria2Server.kind]))
+    out.check(bool(ratios) and statistics.median(ratios) <= 1,
+              f"phase 2: p95 at most that of {ExpressAria2Server.kind}",
+              f"{statistics.median(ratios):.2f} x, {ratios[0]:.2f}–{ratios[-1]:.2f}" if ratios else "none")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=FULL_SECONDS, help="of phase 2 (default %(default)s)")
-    parser.add_argument("--pause", type=float, default=None, help="of a client after each answer (default 3)")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_SECONDS} s, with a pause of 0.3 s")
+    parser.add_argument("--rounds", type=int, help=f"runs for each figure (default {FULL_ROUNDS}, or {QUICK_ROUNDS})")
+    parser.add_argument("--seconds", type=float, help=f"of each run of phase 2 (default {FULL_SECONDS})")
+    parser.add_argument("--pause", type=float, help=f"of a client after each answer (default {FULL_PAUSE:g})")
+    parser.add_argument("--quick", action="store_true",
+                        help=f"{QUICK_ROUNDS} rounds of {QUICK_SECONDS} s, with a pause of {QUICK_PAUSE} s")
     chosen = parser.parse_args()
-    lacking = swarm.missing()
-    if lacking:
-        print(f"FAIL  {lacking}")
+    defaults = (QUICK_ROUNDS, QUICK_SECONDS, QUICK_PAUSE) if chosen.quick else (FULL_ROUNDS, FULL_SECONDS, FULL_PAUSE)
+    rounds, seconds, pause = (default if given is None else given
+                              for given, default in zip((chosen.rounds, chosen.seconds, chosen.pause), defaults))
+    if advice := "; ".join(filter(None, [swarm.missing(), ExpressAria2Server.missing()])):
+        print(f"FAIL  {advice}")
         return 1
-    seconds = QUICK_SECONDS if chosen.quick else chosen.seconds
-    pause = chosen.pause if chosen.pause is not None else 0.3 if chosen.quick else 3.0
-    report.deadline(3 * seconds + 600)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    tempfile.tempdir = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
-    out = report.Report()
-    with gateway.folder("load.") as root, out.guarded("phase 2"):
-        run(root, seconds, pause, out)
-    return out.finish()
+    out = measure.begin({"taskset": "util-linux"}, 300 + rounds * (2 * seconds + 120))
+    if out is None:
+        return 1
+    return measure.run_parts({"phase 2": lambda root, _: run(root, rounds, seconds, pause, out)}, [], out)
 
 
 if __name__ == "__main__":

@@ -214,21 +214,21 @@ class NodeServer(Peer):
     """
 
     def _command(self) -> list[str]:
+        return self._node(self.root, MOUNT)
+
+    def _node(self, *arguments: object) -> list[str]:
+        """Port and log come after ``arguments``."""
         self._reserve_port()
         program = self.home / "server.js"
         program.write_text(self.program)
-        return ["env", f"NODE_PATH={MODULES}", measure.found("node"), str(program), str(self.root), MOUNT,
+        return ["env", f"NODE_PATH={MODULES}", measure.found("node"), str(program), *map(str, arguments),
                 str(self.port), str(self.home / "access.log")]
 
 
-class ExpressServer(NodeServer):
-    """Express with ``sendFile``."""
-
-    kind = "express"
-    program = """
+# The beginning of a program on Express, which logs.
+EXPRESS = """
         const express = require('express'), fs = require('fs');
-        const [root, mount, port, log] = process.argv.slice(2);
-        const access = fs.createWriteStream(log, { flags: 'a' });
+        const access = fs.createWriteStream(process.argv[process.argv.length - 1], { flags: 'a' });
         const app = express();
         app.use((request, response, next) => {
           response.on('finish', () => {
@@ -238,6 +238,15 @@ class ExpressServer(NodeServer):
           });
           next();
         });
+"""
+
+
+class ExpressServer(NodeServer):
+    """Express with ``sendFile``."""
+
+    kind = "express"
+    program = EXPRESS + """
+        const [root, mount, port] = process.argv.slice(2);
         app.get('/ping', (request, response) => response.type('text').send('pong'));
         app.get(`${mount}/:name`, (request, response) => response.sendFile(request.params.name, { root }));
         app.listen(Number(port), '127.0.0.1', 4096);

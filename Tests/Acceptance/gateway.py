@@ -166,7 +166,7 @@ class Server:
             for which, port in re.findall(r"\b(data|admin)\b\W+?http://127\.0\.0\.1:(\d+)", line):
                 ports.setdefault(which, int(port))
         self.port, self.admin_port = ports["data"], ports["admin"]
-        _await_listening(self.address, until)
+        await_listening(self.address, until)
 
     def _pump(self, process: subprocess.Popen, lines: queue.Queue) -> None:
         for line in process.stdout:
@@ -212,7 +212,7 @@ class NginxServer(Server):
         return [shutil.which("nginx") or "/usr/sbin/nginx", "-e", f"{self.home}/error.log", "-c", str(config)]
 
     def _await_ports(self, lines: queue.Queue, until: float) -> None:
-        _await_listening(self.address, until)
+        await_listening(self.address, until)
 
 
 def server(root: Path | str, **options) -> Server:
@@ -251,7 +251,7 @@ def _as_user(user: str | None) -> list[str]:
     return ["setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups"]
 
 
-def _await_listening(address: tuple[str, int], until: float) -> None:
+def await_listening(address: tuple[str, int], until: float) -> None:
     while True:
         try:
             socket.create_connection(address, 1).close()

@@ -6,10 +6,13 @@ in place, and still, when a round is measured.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import socket
 import statistics
 import subprocess
+import threading
 import time
 
 import content
@@ -160,6 +163,84 @@ class SlowReaders(SlowClients):
     def now(self) -> int:
         """Those for whom bytes wait on the server's side."""
         return established(self.server.port, unsent=True)
+
+
+class Trickle:
+    """Slow clients of our own on connections that are looked after once a second, while the ``with`` block runs.
+
+    ``held`` has how many were there, each time, when the block ended.
+    """
+
+    def __init__(self, server: gateway.Server, count: int) -> None:
+        self.server, self.count = server, count
+        self.open: list[socket.socket] = []
+        self.held: list[int] = []
+
+    def __enter__(self) -> None:
+        for number in range(self.count):
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIB)
+            client.connect(self.server.address)
+            client.setblocking(False)
+            self.open.append(client)
+            self._begin(client, number)
+        self.is_over = threading.Event()
+        self.feeder = threading.Thread(target=self._feed, daemon=True)
+        self.feeder.start()
+        until = time.monotonic() + 15
+        while self.now < self.count and time.monotonic() < until:
+            time.sleep(0.1)
+
+    def __exit__(self, *_) -> None:
+        self.held.append(self.now)
+        self.is_over.set()
+        self.feeder.join()
+        for client in self.open:
+            client.close()
+        self.open.clear()
+        time.sleep(0.5)
+
+    def _feed(self) -> None:
+        while not self.is_over.wait(1):
+            for client in self.open:
+                with contextlib.suppress(OSError):
+                    self._go_on(client)
+
+    @property
+    def now(self) -> int:
+        """How many are there."""
+        return established(self.server.port)
+
+    def _begin(self, client: socket.socket, number: int) -> None:
+        raise NotImplementedError
+
+    def _go_on(self, client: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class TrickledHeads(Trickle):
+    """They send a byte of their head every second."""
+
+    def _begin(self, client: socket.socket, number: int) -> None:
+        client.send(f"GET {self.server.path('film.bin')} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ".encode())
+
+    def _go_on(self, client: socket.socket) -> None:
+        client.send(b"x")
+
+
+class TrickledReaders(Trickle):
+    """Each asks for the file from an offset of its own on, and takes a KiB every second."""
+
+    @property
+    def now(self) -> int:
+        """Those for whom bytes wait on the server's side."""
+        return established(self.server.port, unsent=True)
+
+    def _begin(self, client: socket.socket, number: int) -> None:
+        client.send(request(self.server.path("film.bin"), fields=[("Range", f"bytes={number * 4099}-")]))
+
+    def _go_on(self, client: socket.socket) -> None:
+        client.recv(KIB)
 
 
 def established(port: int, unsent: bool = False) -> int:
