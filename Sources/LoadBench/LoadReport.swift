@@ -9,7 +9,7 @@ package struct LoadReport: Sendable, Codable, Equatable {
     package let rate: Double?
     package let seed: UInt64
     package let rounds: Int
-    /// The figures are of what came before that.
+    /// Whether it was ended early: the figures are of what came before that.
     package let interrupted: Bool
     package let servers: [Server]
     /// Of two servers, the first beside the second.
@@ -91,17 +91,20 @@ package struct LoadReport: Sendable, Codable, Equatable {
             plan: session.plan,
             rounds: session.rounds,
             servers: zip(session.contenders, outcome.turns).map { ($0.name, $1) },
+            wholeRounds: outcome.wholeRounds,
             isInterrupted: outcome.isInterrupted
         )
     }
 
     /// - Parameters:
     ///   - servers: with what each round measured.
-    ///   - isInterrupted: whether the last of all turns did not come to its end.
+    ///   - wholeRounds: how many of these came to their end, and are compared; `nil` for all.
+    ///   - isInterrupted: whether it ended before all rounds did.
     package init(
         plan: LoadPlan,
         rounds: Int,
         servers: [(name: String, rounds: [Measurements])],
+        wholeRounds: Int? = nil,
         isInterrupted: Bool = false
     ) {
         mode = plan.mode
@@ -117,11 +120,8 @@ package struct LoadReport: Sendable, Codable, Equatable {
             for round in server.rounds { sum.append(round) }
             return Server(url: server.name, sum, isPlayers: isPlayers)
         }
-        // A turn that was interrupted is compared with none.
-        var counts = servers.map(\.rounds.count)
-        if isInterrupted, Set(counts).count == 1 { counts = counts.map { $0 - 1 } }
-        let whole = zip(servers, counts).map { $0.rounds.prefix(max($1, 0)) }
-        ratios = whole.count == 2 ? Self.ratios(Array(whole[0]), Array(whole[1]), isPlayers: isPlayers) : []
+        let whole = servers.map { Array($0.rounds.prefix(wholeRounds ?? rounds)) }
+        ratios = whole.count == 2 ? Self.ratios(whole[0], whole[1], isPlayers: isPlayers) : []
     }
 
     package func json() -> [UInt8] {

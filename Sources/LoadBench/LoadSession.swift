@@ -26,7 +26,9 @@ package struct LoadSession: Sendable {
     package struct Outcome: Sendable {
         /// For each server, what each of its turns measured, in order.
         package var turns: [[Measurements]]
-        /// Whether the last turn did not come to its end.
+        /// How many rounds came to their end: the first so many turns of each server.
+        package var wholeRounds = 0
+        /// Whether it ended before all rounds did.
         package var isInterrupted = false
     }
 
@@ -76,6 +78,7 @@ package struct LoadSession: Sendable {
                 outcome.isInterrupted = Task.isCancelled
                 if outcome.isInterrupted { return outcome }
             }
+            outcome.wholeRounds = round
         }
         return outcome
     }

@@ -109,8 +109,8 @@ extension LoadReport {
 }
 
 extension LoadSession.Progress {
-    /// One line, no longer than `width` if there is one.
-    package func text(width: Int?) -> String {
+    /// One line.
+    package var text: String {
         let second = run.second
         let times = [run.elapsed, duration].map { FigureText.decimal($0.inSeconds, places: 0) }
         var parts = [
@@ -125,8 +125,6 @@ extension LoadSession.Progress {
         }
         if second.stalls > 0 { parts.append("\(second.stalls) stalls") }
         if run.errors > 0 { parts.append("\(run.errors) errors") }
-        let text = (rounds > 1 ? "\(name) \(round)/\(rounds)  " : "") + parts.joined(separator: "  ")
-        // A column short of the edge, where some terminals wrap.
-        return width.map { String(text.prefix(max($0 - 1, 0))) } ?? text
+        return (rounds > 1 ? "\(name) \(round)/\(rounds)  " : "") + parts.joined(separator: "  ")
     }
 }

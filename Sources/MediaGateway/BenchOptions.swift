@@ -216,7 +216,7 @@ struct LoadOptions: ParsableArguments {
         }
         let bar = ProgressBar()
         let outcome = try await untilInterrupted {
-            try await session.run { progress in bar.show { progress.text(width: $1) } }
+            try await session.run { progress in bar.show { _, _ in progress.text } }
         }
         bar.end()
         let report = LoadReport(session, outcome)

@@ -12,7 +12,8 @@ final class ProgressBar: Sendable {
     private let started = ContinuousClock.now
     private let state = Mutex(State())
 
-    /// - Parameter text: makes a line for the time that has passed, and for the width of the terminal if it is one.
+    /// - Parameter text: makes a line for the time that has passed, and for the width of the terminal if it is one, to which
+    ///   it is cut.
     func show(_ text: (_ elapsed: Duration, _ width: Int?) -> String) {
         let now = ContinuousClock.now
         let pause: Duration = isTerminal ? .milliseconds(100) : .seconds(10)
@@ -23,9 +24,11 @@ final class ProgressBar: Sendable {
             return true
         }
         guard isDue else { return }
-        let text = text(now - started, isTerminal ? Self.width : nil)
-        // Erases what a longer line left.
-        write(isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n")
+        let width = isTerminal ? Self.width : nil
+        let text = text(now - started, width)
+        guard let width else { return write("\(text)\n") }
+        // A column short of the edge, where some terminals wrap; and erases what a longer line left.
+        write("\r\(text.prefix(max(width - 1, 0)))\u{1B}[K")
     }
 
     /// Prints a line that stays: above the bar on a terminal, to standard output elsewhere.

@@ -50,15 +50,19 @@ import Testing
         // A server that interrupts who asks it for the second time.
         let script = """
             import signal, socket, subprocess, sys
+            socket.setdefaulttimeout(30)
             with socket.create_server(("127.0.0.1", 0)) as server:
                 url = f"http://127.0.0.1:{server.getsockname()[1]}/"
                 bench = subprocess.Popen([sys.argv[1], "bench", "ping", url, "--connections", "1", "--duration", "1h"])
-                client, _ = server.accept()
-                client.recv(4096)
-                client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\npong")
-                client.recv(4096)
-                bench.send_signal(signal.SIGINT)
-                sys.exit(bench.wait())
+                try:
+                    client, _ = server.accept()
+                    client.recv(4096)
+                    client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\npong")
+                    client.recv(4096)
+                    bench.send_signal(signal.SIGINT)
+                    sys.exit(bench.wait(30))
+                finally:
+                    bench.kill()
             """
         let ended = try await Program.run(["python3", "-c", script, Program.gateway], program: "/usr/bin/env")
         #expect(ended.status == 130)

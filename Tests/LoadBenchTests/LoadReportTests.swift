@@ -98,6 +98,7 @@ import Testing
                 plan: try Self.plan(),
                 rounds: 3,
                 servers: [("http://a/", first), ("http://b/", turns)],
+                wholeRounds: 1,
                 isInterrupted: true
             )
             let ratio = report.ratios.first { $0.what == "first byte p50" }?.ratio

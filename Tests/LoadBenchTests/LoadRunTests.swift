@@ -381,6 +381,32 @@ extension Measurements {
         }
     }
 
+    @Test("rounds that came to their end are compared when a later one is interrupted")
+    func interruptedRound() async throws {
+        let turns = Turns()
+        let fourth = AsyncStream.makeStream(of: Void.self)
+        try await FaultyServer.with {
+            turns.answer($0, of: "a")
+        } _: { first in
+            try await FaultyServer.with { request in
+                let reply = turns.answer(request, of: "b")
+                if turns.names.count == 3, request.range != 0...0 { fourth.continuation.yield() }
+                return reply
+            } _: { second in
+                let session = try Self.session([first, second], for: .milliseconds(200), rounds: 1000)
+                // Cancelled below.
+                let run = Task { try await session.run() }
+                // The other server begins the second round.
+                for await _ in fourth.stream { break }
+                run.cancel()
+                let outcome = try await run.value
+                #expect(outcome.isInterrupted)
+                #expect(outcome.wholeRounds == 1)
+                #expect(outcome.turns.map(\.count) == [1, 2])
+            }
+        }
+    }
+
     @Test("of two servers, the other one begins in every second round")
     func turns() async throws {
         let turns = Turns()
@@ -414,6 +440,15 @@ extension Measurements {
         for duration: Duration = .milliseconds(500),
         rounds: Int = 1
     ) async throws -> LoadReport {
+        let session = try session(servers, for: duration, rounds: rounds)
+        return LoadReport(session, try await session.run())
+    }
+
+    private static func session(
+        _ servers: [FaultyServer],
+        for duration: Duration,
+        rounds: Int
+    ) throws -> LoadSession {
         let reference = ContentReference.first(BlockLedger())
         let contenders = try servers.map { server in
             let target = try #require(LoadTarget(server.url))
@@ -423,11 +458,10 @@ extension Measurements {
                 items: [LoadItem(path: target.path, reference: reference)]
             )
         }
-        let session = LoadSession(
+        return LoadSession(
             LoadPlan(ranges, stages: LoadStages(1, for: duration), seed: 1, items: contenders[0].items),
             contenders,
             rounds: rounds
         )
-        return LoadReport(session, try await session.run())
     }
 }

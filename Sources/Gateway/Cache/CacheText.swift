@@ -188,9 +188,9 @@ package enum CacheText {
     private static func bar(_ share: Double, _ parts: [String], width: Int?) -> String {
         let text = parts.joined(separator: "  ")
         guard let width else { return text }
-        // A column short of the edge, where some terminals wrap.
+        // The bar's own characters, and a column short of the edge.
         let room = width - text.count - 4
-        guard room >= 10 else { return String(text.prefix(max(width - 1, 0))) }
+        guard room >= 10 else { return text }
         let columns = min(room, 30)
         let filled = Int((share * Double(columns)).rounded())
         return "[" + String(repeating: "#", count: filled) + String(repeating: "-", count: columns - filled) + "] "

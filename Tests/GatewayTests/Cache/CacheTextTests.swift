@@ -60,7 +60,11 @@ import Testing
                 VerifyReport(checked: 25, total: 100, bytes: 25 << 20), 5, 66,
                 "[#####----------------] 25 %  25/100 chunks  5.0 MiB/s  0:15 left"
             ),
-            (VerifyReport(checked: 25, total: 100, bytes: 25 << 20), 5, 20, "25 %  25/100 chunks"),
+            // No room for a bar.
+            (
+                VerifyReport(checked: 25, total: 100, bytes: 25 << 20), 5, 20,
+                "25 %  25/100 chunks  5.0 MiB/s  0:15 left"
+            ),
             (VerifyReport(checked: 7, total: 5, bytes: 1), 1, nil, "100 %  7/5 chunks  1 B/s  0:00 left"),
         ] as [(VerifyReport, Int, Int?, String)]
     )
