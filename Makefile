@@ -62,7 +62,7 @@ demo-torrent: build ## Plays from a swarm on this machine, ends the swarm, plays
 bench-origin: build ## The http source beside nginx slice on the same origin
 	python3 Benchmarks/origin.py
 
-bench-torrent: build ## Torrents beside bare libtorrent on the same swarms, and the metadata phase of the load report
+bench-torrent: build ## Torrents beside bare libtorrent, and the metadata phase of the load report beside Express and aria2
 	python3 Benchmarks/torrent.py
 	python3 Benchmarks/load_report.py
 

@@ -68,9 +68,9 @@ def run(root: Path, tools: Path, rounds: int, idle: int, out: report.Report) -> 
         streams = Streams(server, load, SECONDS)
         streams.alone(0)
         kinds = [Kind(f"{SLOW} slow readers (slowhttptest)", slow.SlowReaders(server, SLOW)),
-                 Kind(f"{SLOW} slow readers", slow.TrickledReaders(server, SLOW)),
+                 Kind(f"{SLOW} slow readers (our own)", slow.TrickledReaders(server, SLOW)),
                  Kind(f"{SLOW} slow heads (slowhttptest)", slow.SlowHeaders(server, SLOW)),
-                 Kind(f"{SLOW} slow heads", slow.TrickledHeads(server, SLOW)),
+                 Kind(f"{SLOW} slow heads (our own)", slow.TrickledHeads(server, SLOW)),
                  Kind(f"{idle:,} idle connections", slow.IdleConnections(server, idle))]
         for number in range(1, rounds + 1):
             for kind in kinds:

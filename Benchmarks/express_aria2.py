@@ -19,7 +19,6 @@ class ExpressAria2Server(ExpressServer):
     """
 
     kind = "express, aria2"
-    tools = ("node", "aria2c")
     program = EXPRESS + """
         const http = require('http'), [rpcPort, port] = process.argv.slice(2);
         const agent = new http.Agent({ keepAlive: true });
@@ -30,8 +29,10 @@ class ExpressAria2Server(ExpressServer):
                 let text = '';
                 answer.on('data', (part) => { text += part; });
                 answer.on('end', () => {
-                  const { result, error } = JSON.parse(text);
-                  if (error) reject(new Error(error.message)); else resolve(result);
+                  try {
+                    const { result, error } = JSON.parse(text);
+                    if (error) reject(new Error(error.message)); else resolve(result);
+                  } catch (broken) { reject(broken); }
                 });
               });
             question.on('error', reject);
@@ -59,7 +60,8 @@ class ExpressAria2Server(ExpressServer):
             response.status(500).json({ error: error.message });
           }
         });
-        app.listen(Number(port), '127.0.0.1', 4096);
+        // Not closed between two questions of a client, which are some seconds apart.
+        app.listen(Number(port), '127.0.0.1', 4096).keepAliveTimeout = 60_000;
     """
 
     @classmethod
@@ -69,19 +71,20 @@ class ExpressAria2Server(ExpressServer):
         return lacking or ("" if Path(MODULES, "express").is_dir() else "no express: apt-get install node-express")
 
     def start(self) -> None:
-        self.rpc_port = gateway.free_port()
-        self.client = gateway.child(
-            [*self.prefix, measure.found("aria2c"), "--no-conf", "--quiet", "--enable-rpc",
-             f"--rpc-listen-port={self.rpc_port}", f"--dir={self.home}", f"--listen-port={gateway.free_port()}",
-             "--interface=127.0.0.1", "--disable-ipv6", "--enable-dht=false", "--bt-enable-lpd=false",
-             "--enable-peer-exchange=false", "--follow-torrent=mem", "--pause-metadata"])
-        gateway.await_listening(("127.0.0.1", self.rpc_port), time.monotonic() + 10)
+        if not hasattr(self, "client"):
+            self.rpc_port = gateway.free_port()
+            self.client = gateway.child(
+                [*self.prefix, measure.found("aria2c"), "--no-conf", "--quiet", "--enable-rpc",
+                 f"--rpc-listen-port={self.rpc_port}", f"--dir={self.home}", f"--listen-port={gateway.free_port()}",
+                 "--interface=127.0.0.1", "--disable-ipv6", "--no-proxy=127.0.0.1", "--enable-dht=false",
+                 "--bt-enable-lpd=false", "--enable-peer-exchange=false", "--pause-metadata"])
+            gateway.await_listening(("127.0.0.1", self.rpc_port), time.monotonic() + 10)
         super().start()
 
     def __exit__(self, *_) -> None:
-        super().__exit__()
         if hasattr(self, "client"):
             gateway.end(self.client)
+        super().__exit__()
 
     def _command(self) -> list[str]:
         return self._node(self.rpc_port)

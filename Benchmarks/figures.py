@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PROGRAMS = ("bench", "hot", "cache", "large", "policies", "origin", "torrent", "load_report", "phases", "crowd", "soak")
+PROGRAMS = ("bench", "hot", "profile_hits", "cache", "large", "policies", "origin", "torrent", "load_report", "phases", "crowd", "soak")
 # Those that draw what they measured over time.
 DRAWING = ("large", "soak")
 # A median, as the programs print it: a number, then its unit.
@@ -146,18 +146,23 @@ def servers(table: Table, pyplot):
 
 def columns(table: Table, pyplot):
     """Bars of the first figure in each cell, a plot for each column that has some; ``None`` where none has two."""
+    # The leading cells that tell all rows apart say what a row is about.
+    leading = next((count for count in range(1, len(table.head))
+                    if len({tuple(row[:count]) for row in table.rows}) == len(table.rows)), len(table.head))
+    titles = [", ".join(row[:leading]) for row in table.rows]
     found = [[FIGURE.match(cell) for cell in cells] for cells in zip(*table.rows)]
-    figures = [number for number, cells in enumerate(found) if number and sum(map(bool, cells)) > 1]
+    figures = [number for number in range(leading, len(table.head))
+               if not table.head[number].startswith("spread") and sum(map(bool, found[number])) > 1]
     if not figures:
         return None
-    # What is left of the first of them says what a row is about.
-    titles = [", ".join(row[:figures[0]]) for row in table.rows]
     figure, plots = pyplot.subplots(1, len(figures), sharey=True, squeeze=False, dpi=100,
                                     figsize=(3 + 2 * len(figures), 1 + 0.3 * len(titles)))
     for axes, number in zip(plots[0], figures):
-        axes.barh(range(len(titles)), [value(cell[1]) if cell else 0 for cell in found[number]], 0.7)
+        bars = [(row, value(cell[1])) for row, cell in enumerate(found[number]) if cell]
+        axes.barh([row for row, _ in bars], [length for _, length in bars], 0.7)
         axes.set_xlim(left=0)
-        axes.set_title(table.head[number], fontsize="small")
+        axes.set_ylim(-0.5, len(titles) - 0.5)
+        axes.set_title(re.split(" / |, ", table.head[number])[0], fontsize="small")
     plots[0][0].set_yticks(range(len(titles)), titles)
     plots[0][0].invert_yaxis()
     return figure

@@ -69,7 +69,7 @@ class Bench:
     def figures(self, patience: float) -> dict:
         self.process.wait(patience)
         if not self.figures_file.exists():
-            raise RuntimeError(f"bench ended with {self.process.returncode}: {self.text.read_text()[:300]}")
+            raise RuntimeError(f"bench ended with {self.process.returncode}: {self.text.read_text()[-300:]}")
         return json.loads(self.figures_file.read_text())["servers"][0]
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Slow headers and idle connections: what they cost the others.
+"""Slow heads, slow readers and idle connections: what they cost the others.
 
 Rounds without and with the load alternate; the figure is the median of the rounds' 99th percentiles, and the load is
 in place, and still, when a round is measured.
@@ -176,6 +176,9 @@ class Trickle:
         self.open: list[socket.socket] = []
         self.held: list[int] = []
 
+    def __call__(self) -> "Trickle":
+        return self
+
     def __enter__(self) -> None:
         for number in range(self.count):
             client = socket.socket()
@@ -229,7 +232,10 @@ class TrickledHeads(Trickle):
 
 
 class TrickledReaders(Trickle):
-    """Each asks for the file from an offset of its own on, and takes a KiB every second."""
+    """Each asks for the file from an offset of its own on, and takes a KiB every second.
+
+    The file is longer than what the kernel queues for them.
+    """
 
     @property
     def now(self) -> int:
