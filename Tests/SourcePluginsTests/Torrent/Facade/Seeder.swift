@@ -51,7 +51,8 @@ final class Seeder: Sendable {
         }
     }
 
-    private static func start(_ arguments: [String]) throws -> (Torrent, Pipe, Pipe) {
+    /// Debian's binding of libtorrent crashes at its start once in some thousand times; then it is started again.
+    private static func start(_ arguments: [String], attempts: Int = 3) throws -> (Torrent, Pipe, Pipe) {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/python3")
         process.arguments = [script] + arguments
@@ -59,7 +60,13 @@ final class Seeder: Sendable {
         process.standardInput = input
         process.standardOutput = output
         try process.run()
-        guard let line = line(of: output) else { throw NotReady(arguments: arguments) }
+        guard let line = line(of: output) else {
+            process.waitUntilExit()
+            guard process.terminationReason == .uncaughtSignal, attempts > 1 else {
+                throw NotReady(arguments: arguments)
+            }
+            return try start(arguments, attempts: attempts - 1)
+        }
         return (try JSONDecoder().decode(Torrent.self, from: line), input, output)
     }
 
