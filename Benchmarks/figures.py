@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PROGRAMS = ("bench", "hot", "profile_hits", "cache", "large", "policies", "origin", "torrent", "load_report", "phases", "crowd", "soak")
+PROGRAMS = ("bench", "hot", "profile_hits", "cache", "large", "policies", "origin", "torrent", "load_report",
+            "phases", "crowd", "soak")
 # Those that draw what they measured over time.
 DRAWING = ("large", "soak")
 # A median, as the programs print it: a number, then its unit.

@@ -3,61 +3,6 @@ import NIOCore
 package import NIOPosix
 import Synchronization
 
-/// How the cache is set up.
-package struct ChunkStoreSettings: Sendable {
-    /// Absolute; made if it is not there.
-    package var directory: String
-    /// What chunks may take of the disk, in bytes.
-    package var size: Int64
-    /// What chunks of a source may take of that, in bytes, by the source's name. Others may take all of it.
-    package var sourceSizes: [String: Int64] = [:]
-    /// What pinned chunks may take of it, in bytes; a quarter, if nothing else is said.
-    package var pinBytes: Int64
-    /// How many pins there may be: each new object is compared with every one of them.
-    package var pinCount = 1000
-    package var chunkSize: Int
-    package var policy: CachePolicy
-    /// Whether a chunk has to be asked for twice before it is stored.
-    package var admitsOnSecondHit: Bool
-    /// For how long an object may be used after its first chunk was stored; `nil`: for ever.
-    package var maxAge: Duration?
-    /// What the file system must have free for the cache to grow, in bytes.
-    package var minFreeDisk: Int64
-    package var durability: LMDBSettings.Durability
-    /// How fast ``ChunkStore/maintain(now:)`` has all chunks checked, over and over, in bytes a second; 0: not at all.
-    package var scrubRate: Int64 = 0
-    /// Whether what is there may go at the opening: a database that cannot be used, or is of another format, for a new
-    /// one, without which there is no cache; and what is beyond a limit that is lower now.
-    package var mayReplace = true
-    /// What chunks on their way into the cache may take of the memory, in bytes.
-    package var fillBytes = 256 << 20
-    /// What of that may wait to be written; chunks that come beyond it are not stored.
-    package var queueBytes = 64 << 20
-    /// What objects with attributes may take of the memory, in bytes. Beyond it some of them leave.
-    package var attributedBytes = 128 << 20
-
-    package init(
-        directory: String,
-        size: Int64,
-        chunkSize: Int,
-        policy: CachePolicy = .s3FIFO,
-        admitsOnSecondHit: Bool = false,
-        maxAge: Duration? = nil,
-        minFreeDisk: Int64 = 0,
-        durability: LMDBSettings.Durability = .relaxed
-    ) {
-        self.directory = directory
-        self.size = size
-        self.pinBytes = size / 4
-        self.chunkSize = chunkSize
-        self.policy = policy
-        self.admitsOnSecondHit = admitsOnSecondHit
-        self.maxAge = maxAge
-        self.minFreeDisk = minFreeDisk
-        self.durability = durability
-    }
-}
-
 /// The chunk cache: popular parts of objects in one LMDB file.
 ///
 /// A chunk is visible when it is complete and committed, and what is read of it is what was put there, or it is no hit.
@@ -74,7 +19,7 @@ package final class ChunkStore: Sendable {
     let pool: NIOThreadPool
     let residents = ResidencyMemory()
     let scrubbing: Mutex<Scrub>
-    private let preparing = Mutex<Set<ChunkID>>([])
+    let preparing = Mutex<Set<ChunkID>>([])
     private let isClosing = Atomic(false)
 
     /// Opens the cache, or begins a new one if that is not to be had. Blocks; reads the records of all objects. It has to
@@ -304,80 +249,8 @@ package final class ChunkStore: Sendable {
         return true
     }
 
-    // MARK: - From the disk
-
-    /// Has a part of the chunk read into memory, and all of it if it was not checked before, unless it is on the way into
-    /// the cache.
-    ///
-    /// - Parameter part: offsets in the chunk; it is cut at the chunk's end.
-    func prepare(_ id: ChunkID, _ part: Range<Int>) async {
-        await withCheckedContinuation { continuation in
-            pool.submit { _ in
-                self.prepareNow(id, part)
-                continuation.resume()
-            }
-        }
-    }
-
-    /// Begins to do so with the chunk behind this one, as far as it lies before `end`, and waits for nothing.
-    package func prefetch(behind id: ChunkID, of object: CachedObject, upTo end: Int64) {
-        let id = ChunkID(object: id.object, index: id.index + 1)
-        let part = object.part(of: id, in: 0..<end)
-        guard !part.isEmpty, isStored(id), withBytes(of: id, part, { _ in true }) == nil else { return }
-        let isNew = preparing.withLock { $0.count < 64 && $0.insert(id).inserted }
-        guard isNew else { return }
-        pool.submit { _ in
-            self.prepareNow(id, part)
-            self.preparing.withLock { _ = $0.remove(id) }
-        }
-    }
-
-    private func prepareNow(_ id: ChunkID, _ part: Range<Int>) {
-        guard case .stored(let isVerified) = table.state(of: id) else { return }
-        guard let (environment, chunks) = writer.reading else { return table.remove(id) }
-        do {
-            let isLoaded = try environment.withPlace { transaction in
-                try transaction.place(of: id, in: chunks)
-            } _: { place in
-                Residency.load(isVerified ? Self.bytes(part, of: place) ?? place : place)
-            }
-            switch isLoaded {
-            case nil: table.remove(id)
-            case false?: writer.drop(id, corruptBy: .unreadable)
-            case true?:
-                if !isVerified, try check(id, environment, chunks) == .gone { table.remove(id) }
-            }
-        } catch {
-            table.remove(id)
-            writer.noteReadFailure(error, of: environment)
-        }
-    }
-
-    enum Check {
-        case right
-        /// It was not what was stored, and is dropped.
-        case corrupt
-        case gone
-    }
-
-    /// Sums up a chunk that has just been read into memory.
-    func check(_ id: ChunkID, _ environment: LMDBEnvironment, _ chunks: LMDBTable) throws -> Check {
-        let fault = try environment.read { transaction in
-            try transaction.withValue(for: id, in: chunks) { ChunkRecord.fault(of: $0, id: id) }
-        }
-        switch fault {
-        case nil: return .gone
-        case .some(nil):
-            table.markVerified(id)
-            return .right
-        case .some(let fault?):
-            writer.drop(id, corruptBy: fault)
-            return .corrupt
-        }
-    }
-
     /// A part of a chunk; `nil` if there is nothing of it in `value`.
-    private static func bytes(_ part: Range<Int>, of value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+    static func bytes(_ part: Range<Int>, of value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
         let end = min(part.upperBound, value.count - ChunkRecord.headerSize)
         guard part.lowerBound >= 0, part.lowerBound < end else { return nil }
         return UnsafeRawBufferPointer(

@@ -61,9 +61,7 @@ struct ContentOptions: ParsableArguments {
 }
 
 struct HabitOptions: ParsableArguments {
-    @Option(
-        help: ArgumentHelp("How much of the film a player reads ahead, such as 20s.", valueName: "time")
-    )
+    @Option(help: ArgumentHelp("How much of the film a player reads ahead, such as 20s.", valueName: "time"))
     var buffer = TimeArgument(seconds: 20)
 
     @Option(
@@ -74,19 +72,13 @@ struct HabitOptions: ParsableArguments {
     )
     var readyAfter = TimeArgument(seconds: 1)
 
-    @Option(
-        help: ArgumentHelp("What is read of the beginning before the index, such as 256KiB.", valueName: "size")
-    )
+    @Option(help: ArgumentHelp("What is read of the beginning before the index, such as 256KiB.", valueName: "size"))
     var head = ByteSize(bytes: 256 << 10)
 
-    @Option(
-        help: ArgumentHelp("How far before the end the index is; 0B for none.", valueName: "size")
-    )
+    @Option(help: ArgumentHelp("How far before the end the index is; 0B for none.", valueName: "size"))
     var index = ByteSize(bytes: 64 << 10)
 
-    @Option(
-        help: ArgumentHelp("Mean time between two jumps; 0s for none, here and below.", valueName: "time")
-    )
+    @Option(help: ArgumentHelp("Mean time between two jumps; 0s for none, here and below.", valueName: "time"))
     var seekEvery = TimeArgument(seconds: 30)
 
     @Option(help: ArgumentHelp("Mean time between two pauses, such as 1m.", valueName: "time"))

@@ -384,25 +384,27 @@ extension Measurements {
     @Test("rounds that came to their end are compared when a later one is interrupted")
     func interruptedRound() async throws {
         let turns = Turns()
-        let fourth = AsyncStream.makeStream(of: Void.self)
+        let secondRound = AsyncStream.makeStream(of: Void.self)
         try await FaultyServer.with {
             turns.answer($0, of: "a")
         } _: { first in
             try await FaultyServer.with { request in
                 let reply = turns.answer(request, of: "b")
-                if turns.names.count == 3, request.range != 0...0 { fourth.continuation.yield() }
+                if turns.names.count == 3, request.range != 0...0 { secondRound.continuation.yield() }
                 return reply
             } _: { second in
                 let session = try Self.session([first, second], for: .milliseconds(200), rounds: 1000)
                 // Cancelled below.
                 let run = Task { try await session.run() }
                 // The other server begins the second round.
-                for await _ in fourth.stream { break }
+                for await _ in secondRound.stream { break }
                 run.cancel()
                 let outcome = try await run.value
                 #expect(outcome.isInterrupted)
-                #expect(outcome.wholeRounds == 1)
-                #expect(outcome.turns.map(\.count) == [1, 2])
+                #expect(outcome.wholeRounds >= 1)
+                // Before, in or after the first turn of the round that did not come to its end.
+                let begun = outcome.turns.reduce(0) { $0 + $1.count } - 2 * outcome.wholeRounds
+                #expect((0...2).contains(begun))
             }
         }
     }

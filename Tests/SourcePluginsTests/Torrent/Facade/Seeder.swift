@@ -51,7 +51,7 @@ final class Seeder: Sendable {
         }
     }
 
-    /// Debian's binding of libtorrent crashes at its start once in some thousand times; then it is started again.
+    /// Debian's binding of libtorrent was seen to crash at its start; then it is started again.
     private static func start(_ arguments: [String], attempts: Int = 3) throws -> (Torrent, Pipe, Pipe) {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/python3")
