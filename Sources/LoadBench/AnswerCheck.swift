@@ -39,18 +39,15 @@ extension LoadRequest {
             return AnnouncedBody(position: 0, length: try Self.length(head), size: try Self.length(head))
         case .range(let first, let last):
             guard head.status.code == 206 else { throw Self.wrongStatus(head, 206) }
-            let text = Self.single(head, "content-range") ?? ""
-            guard let range = ContentRange(text) else {
-                throw LoadFailure(.range, "Content-Range: \(text)")
-            }
-            let expectedLast = min(last ?? .max, range.size - 1)
-            guard range.first == first, range.last == expectedLast, size == nil || range.size == size else {
-                let wanted = size.map { "bytes \(first)-\(min(last ?? .max, $0 - 1))/\($0)" } ?? "\(rangeField ?? "")"
-                throw LoadFailure(.range, "Content-Range: \(text); expected \(wanted)")
+            guard let range = Self.single(head, "content-range").flatMap({ ContentRange($0) }), range.first == first,
+                range.last == min(last ?? .max, range.size - 1), size == nil || range.size == size
+            else {
+                let found = Self.found(head, "Content-Range")
+                throw LoadFailure(.range, "\(found); expected \(Self.contentRange(first, last, size))")
             }
             let length = range.last - range.first + 1
             guard try Self.length(head) == length else {
-                throw LoadFailure(.length, "Content-Length: \(head.headers["content-length"]); expected \(length)")
+                throw LoadFailure(.length, "\(Self.found(head, "Content-Length")); expected \(length)")
             }
             return AnnouncedBody(position: first, length: length, size: range.size)
         }
@@ -66,9 +63,21 @@ extension LoadRequest {
     private static func length(_ head: HTTPResponseHead) throws(LoadFailure) -> Int64? {
         guard head.headers.contains(name: "content-length") else { return nil }
         guard let text = single(head, "content-length"), let length = Int64(digits: text) else {
-            throw LoadFailure(.length, "Content-Length: \(head.headers["content-length"])")
+            throw LoadFailure(.length, found(head, "Content-Length"))
         }
         return length
+    }
+
+    /// What the head has of a field.
+    private static func found(_ head: HTTPResponseHead, _ name: String) -> String {
+        let values = head.headers[name]
+        return values.isEmpty ? "no \(name)" : "\(name): \(values.joined(separator: ", "))"
+    }
+
+    /// What `Content-Range` should be, with dots for what is not known.
+    private static func contentRange(_ first: Int64, _ last: Int64?, _ size: Int64?) -> String {
+        guard let size else { return "bytes \(first)-\(last.map { "\($0)" } ?? "…")/…" }
+        return "bytes \(first)-\(min(last ?? .max, size - 1))/\(size)"
     }
 
     /// The value of a field that occurs once.

@@ -45,11 +45,18 @@ package enum LoadCatalogue {
                 patience: .seconds(60)
             )
         } catch let failure as LoadFailure {
-            throw LoadRefusal("the address of --listing has no listing: \(failure.detail)", .failed)
+            let advice = isRedirect(failure, of: folder) ? "; add the slash at its end" : ""
+            throw LoadRefusal("the address of --listing has no listing: \(failure.detail)\(advice)", .failed)
         }
         let films = try films(in: Array(answer.bytes.readableBytesView), of: folder)
         guard !films.isEmpty else { throw LoadRefusal("no video and no music in the listing", .failed) }
         return films
+    }
+
+    /// Whether the answer leads elsewhere, as one does to a folder without its slash.
+    private static func isRedirect(_ failure: LoadFailure, of folder: LoadTarget) -> Bool {
+        guard case .status(301...308) = failure.kind else { return false }
+        return !folder.path.prefix { $0 != "?" }.hasSuffix("/")
     }
 
     /// - Throws: ``LoadRefusal`` unless `listing` is one.

@@ -32,6 +32,8 @@ final class LoadConnection: ChannelInboundHandler {
     private let eventLoop: any EventLoop
     private let authority: String
     private var state = State.connecting
+    /// Whether there was a whole answer.
+    private var hasAnswer = false
     private var channel: (any Channel)?
     private var receive: ((Event) -> Void)?
 
@@ -124,6 +126,7 @@ final class LoadConnection: ChannelInboundHandler {
         case (.inBody, .body(let bytes)): receive?(.bytes(bytes))
         case (.inBody, .end):
             state = .idle
+            hasAnswer = true
             receive?(.end)
         case (.closed, _), (.asked, .end): return
         case (.connecting, _), (.idle, _), (.asked, _), (.inBody, _):
@@ -155,6 +158,9 @@ final class LoadConnection: ChannelInboundHandler {
             fail(LoadFailure(.shortBody, "the connection ended within the body"))
         case (.asked, HTTPParserError.invalidEOFState):
             fail(LoadFailure(.closed, "the connection ended within the head"))
+        // The next request may be sent before they are read.
+        case (.idle, _) where hasAnswer, (.asked, HTTPParserError.invalidConstant) where hasAnswer:
+            fail(LoadFailure(.malformed, "bytes after the end of the answer before"))
         default: fail(LoadFailure(.malformed, "not HTTP: \(error)"))
         }
     }

@@ -38,6 +38,10 @@ package struct LoadPlan: Sendable {
         case .players: "players"
         }
     }
+
+    var isPlayers: Bool {
+        if case .players = work { true } else { false }
+    }
 }
 
 /// Something to ask for, on whatever server.

@@ -8,6 +8,15 @@ package struct LoadRun: Sendable {
         package let elapsed: Duration
         package let second: Measurements.Second
         package let errors: Int
+        /// Since the beginning; `nil` unless there are players.
+        package let stalls: Int?
+
+        package init(elapsed: Duration, second: Measurements.Second, errors: Int, stalls: Int?) {
+            self.elapsed = elapsed
+            self.second = second
+            self.errors = errors
+            self.stalls = stalls
+        }
     }
 
     private let plan: LoadPlan
@@ -91,7 +100,14 @@ package struct LoadRun: Sendable {
             recorder.record { $0.endSecond(level: level) }
             let result = recorder.result
             guard let second = result.seconds.last else { continue }
-            progress(Progress(elapsed: .seconds(seconds), second: second, errors: result.errors))
+            progress(
+                Progress(
+                    elapsed: .seconds(seconds),
+                    second: second,
+                    errors: result.errors,
+                    stalls: plan.isPlayers ? Int(result.stalls.count) : nil
+                )
+            )
         }
     }
 

@@ -14,12 +14,29 @@ package struct LoadSession: Sendable {
         }
     }
 
-    package struct Progress: Sendable {
-        package let name: String
-        package let round: Int
-        package let rounds: Int
-        package let duration: Duration
-        package let run: LoadRun.Progress
+    /// What is told at the beginning of a warm-up, and each second.
+    package enum Progress: Sendable {
+        /// - Parameter server: counted from 1.
+        case warmingUp(server: Int)
+        case turn(Turn)
+    }
+
+    /// How far the turn of a server is.
+    package struct Turn: Sendable {
+        /// Counted from 1; `nil` if there is but one.
+        let server: Int?
+        let round: Int
+        let rounds: Int
+        let duration: Duration
+        let run: LoadRun.Progress
+
+        package init(server: Int?, round: Int, rounds: Int, duration: Duration, run: LoadRun.Progress) {
+            self.server = server
+            self.round = round
+            self.rounds = rounds
+            self.duration = duration
+            self.run = run
+        }
     }
 
     /// What was measured.
@@ -30,6 +47,8 @@ package struct LoadSession: Sendable {
         package var wholeRounds = 0
         /// Whether it ended before all rounds did.
         package var isInterrupted = false
+        /// Whether there were no rounds, because a server gave no right answer before them. The turns are the warm-ups.
+        package var endedWarmingUp = false
     }
 
     package let plan: LoadPlan
@@ -47,9 +66,18 @@ package struct LoadSession: Sendable {
     /// begins changes from round to round, so that what a first turn leaves behind, or what grows with time, is no one's
     /// advantage. They end at once when the task is cancelled.
     ///
+    /// Two servers are warmed up before the first round: the first turn of all would be slower than those after it. What
+    /// is measured then is left out, unless a server gives nothing but errors: that is the result, and there are no rounds.
+    ///
     /// - Throws: `CancellationError` if nothing was measured by then, and what the event loops throw when they cannot be
     ///   stopped.
     package func run(_ progress: @escaping @Sendable (Progress) -> Void = { _ in }) async throws -> Outcome {
+        if contenders.count > 1 {
+            let warmUps = try await warmUp(progress)
+            if warmUps.contains(where: { $0.requests == 0 && $0.errors > 0 }) {
+                return Outcome(turns: warmUps.map { [$0] }, endedWarmingUp: true)
+            }
+        }
         var outcome = Outcome(turns: contenders.map { _ in [] })
         for round in 1...rounds {
             let turns = Array(contenders.enumerated())
@@ -58,17 +86,12 @@ package struct LoadSession: Sendable {
                 plan.items = contender.items
                 plan.seed = plan.seed &+ UInt64(round - 1)
                 let (rounds, duration) = (rounds, plan.stages.duration)
+                let server = contenders.count > 1 ? index + 1 : nil
                 do {
                     outcome.turns[index].append(
                         try await LoadRun(plan, against: contender.server).run {
                             progress(
-                                Progress(
-                                    name: contender.name,
-                                    round: round,
-                                    rounds: rounds,
-                                    duration: duration,
-                                    run: $0
-                                )
+                                .turn(Turn(server: server, round: round, rounds: rounds, duration: duration, run: $0))
                             )
                         }
                     )
@@ -81,5 +104,23 @@ package struct LoadSession: Sendable {
             outcome.wholeRounds = round
         }
         return outcome
+    }
+
+    /// What each server does in a short load.
+    private func warmUp(_ progress: @escaping @Sendable (Progress) -> Void) async throws -> [Measurements] {
+        var results: [Measurements] = []
+        for (index, contender) in contenders.enumerated() {
+            var plan = plan
+            plan.items = contender.items
+            plan.stages = plan.stages.warmUp
+            // Not what the first round asks for, which may have to find a cache without it.
+            plan.seed &-= 1
+            progress(.warmingUp(server: index + 1))
+            results.append(
+                try await LoadRun(plan, against: contender.server).run { _ in progress(.warmingUp(server: index + 1)) }
+            )
+            try Task.checkCancellation()
+        }
+        return results
     }
 }

@@ -46,6 +46,12 @@ package struct LoadStages: Sendable, Equatable {
 
     package var highest: Int { stages.reduce(first) { max($0, $1.target) } }
 
+    /// A short load before this one: for a second at most, as many as the first stage comes to that has any.
+    package var warmUp: LoadStages {
+        let count = ([first] + stages.map(\.target)).first { $0 > 0 } ?? 0
+        return LoadStages(count, for: min(duration, .seconds(1)))
+    }
+
     /// - Parameter elapsed: since the beginning; past the end it is what the last stage came to.
     package func level(at elapsed: Duration) -> Int {
         var (before, begins) = (first, Duration.zero)

@@ -5,7 +5,7 @@ package import NIOCore
 /// What is asked for: a server, and a path on it.
 package struct LoadTarget: Sendable, Hashable {
     /// What messages say an address looks like.
-    package static let expectation = "an address such as http://127.0.0.1:8080/media/film.mkv"
+    package static let expectation = "an address such as http://127.0.0.1:8080/media/film.mkv (https is not supported)"
 
     package let host: String
     package let port: Int
@@ -101,14 +101,21 @@ package struct LoadServer: Sendable {
         self.address = address
         authority = target.authority
         // By address, not by name: what a name stands for is up to others.
-        let isLocal = address.ipAddress.map { ListenAddress.tcp(host: $0, port: target.port).isLocal } ?? false
-        guard isLocal || allowsRemote else {
+        guard Self.isOfThisMachine(address) || allowsRemote else {
             throw LoadRefusal(
                 "\(target.authority) is not this machine; load on others' servers is an attack unless they know of it. "
                     + "If it is yours, say --allow-remote",
                 .wrongUsage
             )
         }
+    }
+
+    /// Whether it is a loopback address, or one of a network interface.
+    private static func isOfThisMachine(_ address: SocketAddress) -> Bool {
+        guard let host = address.ipAddress else { return false }
+        // Where interfaces cannot be listed, the address is treated as another machine's.
+        return ListenAddress.tcp(host: host, port: 0).isLocal
+            || (try? System.enumerateDevices())?.contains { $0.address?.ipAddress == host } == true
     }
 
     /// IPv4 first: `localhost` is both, and most listen on 127.0.0.1 alone.

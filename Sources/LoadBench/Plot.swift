@@ -65,7 +65,7 @@ struct Plot {
             // A second's figure is known at its end.
             let x = Self.text(place(second: Double(min(start + stride, values.count)), of: seconds))
             let y = Self.text(place(value, top: top))
-            // A point between two gaps is seen as a dot.
+            // A point between two gaps is seen as a dot, which round ends make of it.
             commands += isDrawing ? "L\(x) \(y)" : "M\(x) \(y)h.1"
             isDrawing = true
         }

@@ -13,9 +13,10 @@ extension LoadReport {
         </head>
         <body>
         <h1>\(escaped("Load: \(mode)"))</h1>
-        <p>\(escaped(summary))</p>
+        \(([summary] + origin).map { "<p>\(escaped($0))</p>" }.joined(separator: "\n"))
         \(verdict)
         \(table)
+        \(ratioNote.map { "<p>\(escaped($0))</p>" } ?? "")
         \(problemList)
         \(plots.map(Self.figure).joined(separator: "\n"))
         </body>
@@ -25,12 +26,21 @@ extension LoadReport {
     }
 
     private var verdict: String {
-        isFaultless
-            ? "<p class=\"good\">Every answer was right.</p>" : "<p class=\"bad\">Not every answer was right.</p>"
+        let text =
+            if !isFaultless {
+                "Not every answer was right."
+            } else if servers.contains(where: { $0.comparedBytes == 0 }) {
+                "Every answer had the right form; bytes were not compared."
+            } else {
+                "Every answer was right."
+            }
+        let stalls = servers.reduce(0) { $0 + ($1.players?.stall.count ?? 0) }
+        return "<p class=\"\(isFaultless ? "good" : "bad")\">\(text)</p>"
+            + (stalls > 0 ? "\n<p class=\"bad\">Stalls: \(stalls).</p>" : "")
     }
 
     private var table: String {
-        let ratio = ratios.isEmpty ? "" : "<th>ratio</th>"
+        let ratio = ratios.isEmpty ? "" : "<th class=\"ratio\">ratio</th>"
         let head = "<tr><th></th>\(servers.map { "<th>\(escaped($0.url))</th>" }.joined())\(ratio)</tr>"
         let rows = ReportTable(self).rows.map { row in
             let cells = (row.cells + (ratios.isEmpty ? [] : [row.ratio ?? ""])).map { "<td>\(escaped($0))</td>" }
@@ -40,11 +50,7 @@ extension LoadReport {
     }
 
     private var problemList: String {
-        let items = servers.flatMap { server in
-            server.errorKinds.map {
-                "<li>\(escaped("\(server.url): \($0.count) × \($0.kind), first: \($0.first)"))</li>"
-            }
-        }
+        let items = problems.map { "<li>\(escaped($0))</li>" }
         return items.isEmpty ? "" : "<h2>Errors</h2>\n<ul>\n\(items.joined(separator: "\n"))\n</ul>"
     }
 
@@ -132,12 +138,13 @@ extension LoadReport {
         th, td { padding: .15rem .75rem; text-align: right; border-bottom: 1px solid var(--line); }
         th:first-child { text-align: left; font-weight: 400; color: var(--quiet); padding-left: 0; }
         td { font-variant-numeric: tabular-nums; }
+        td, .ratio { white-space: nowrap; }
         svg { display: block; width: 100%; }
         svg text { font-size: 11px; fill: var(--quiet); }
         .end { text-anchor: end; }
         .middle { text-anchor: middle; }
         .grid { stroke: var(--line); }
-        .line { fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linejoin: round; }
+        .line { fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linejoin: round; stroke-linecap: round; }
         .key { margin-right: 1rem; font-size: .9rem; }
         .c0 { color: #2f6fe0; } .c1 { color: #d9662b; } .c2 { color: #2f9e5b; }
         .c3 { color: #b0479b; } .c4 { color: #a58a14; } .c5 { color: #1f97a8; }

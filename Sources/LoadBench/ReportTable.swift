@@ -71,22 +71,41 @@ extension LoadReport {
         let table = ReportTable(self)
         let head = [""] + servers.map(\.url) + (ratios.isEmpty ? [] : ["ratio"])
         let body = table.rows.map { [$0.label] + $0.cells + (ratios.isEmpty ? [] : [$0.ratio ?? ""]) }
-        return summary + "\n\n" + Self.columns([head] + body) + problems
+        let notes = [ratioNote].compactMap { $0 } + problems
+        return Self.lines([summary] + origin + [""]) + Self.columns([head] + body) + Self.lines(notes)
     }
+
+    private static func lines(_ lines: [String]) -> String { lines.map { "\($0)\n" }.joined() }
 
     var summary: String {
         let pace = rate.map { ", \(FigureText.decimal($0, places: 1)) requests/s" } ?? ""
         let turns = rounds > 1 ? ", \(rounds) rounds" : ""
         return "\(mode), \(load)\(pace)\(turns), seed \(seed)" + (interrupted ? ", interrupted" : "")
+            + (endedWarmingUp ? ", ended while warming up" : "")
+    }
+
+    /// What was run, and when, in lines.
+    var origin: [String] {
+        invocation.map { [$0.command, "media-gateway \($0.version), \($0.started)"] } ?? []
+    }
+
+    /// What the ratios are; `nil` where there are none.
+    var ratioNote: String? {
+        guard !ratios.isEmpty else { return nil }
+        return "ratio: the median over rounds of the first server's figure over the second's"
+            + (servers.contains { $0.errors > 0 } ? "; there is none where a server had errors" : "")
     }
 
     /// What went wrong, a line for each kind; empty if nothing did.
-    private var problems: String {
-        servers.flatMap { server in
-            server.errorKinds.map { "\(server.url): \($0.count) × \($0.kind), first: \($0.first)\n" }
-                + (server.requests == 0 ? ["\(server.url): no right answer\n"] : [])
+    var problems: [String] {
+        let lines = servers.flatMap { server in
+            server.errorKinds.map { "\(server.url): \($0.count) × \($0.kind), first: \($0.first)" }
+                + (server.requests == 0 ? ["\(server.url): no right answer"] : [])
         }
-        .joined()
+        guard comparison == .first, servers.count > 1, servers.contains(where: { $0.wrongBytes > 0 }) else {
+            return lines
+        }
+        return lines + ["the two servers differ, or one of them from itself; --compare tells which is wrong"]
     }
 
     /// The first column to the left, figures to the right.
@@ -110,21 +129,42 @@ extension LoadReport {
 
 extension LoadSession.Progress {
     /// One line.
-    package var text: String {
+    ///
+    /// - Parameter width: that it has to be shorter than, if there is one; figures that have no room are left out.
+    package func text(width: Int? = nil) -> String {
+        switch self {
+        case .warmingUp(let server): "server \(server)  warming up"
+        case .turn(let turn): Self.line(turn.parts, width: width ?? .max)
+        }
+    }
+
+    private static func line(_ parts: [String], width: Int) -> String {
+        var line = ""
+        for part in parts {
+            let longer = line.isEmpty ? part : "\(line)  \(part)"
+            guard longer.count < width || line.isEmpty else { return line }
+            line = longer
+        }
+        return line
+    }
+}
+
+extension LoadSession.Turn {
+    /// The most important first.
+    fileprivate var parts: [String] {
         let second = run.second
         let times = [run.elapsed, duration].map { FigureText.decimal($0.inSeconds, places: 0) }
-        var parts = [
-            "\(times.joined(separator: "/")) s",
-            "\(second.level) at a time", "\(second.requests) requests", "\(FigureText.size(Double(second.bytes)))/s",
-        ]
+        var parts = run.errors > 0 ? ["\(run.errors) errors"] : []
+        if let server { parts.append("server \(server)") }
+        if rounds > 1 { parts.append("round \(round)/\(rounds)") }
+        parts += ["\(times.joined(separator: "/")) s", "\(second.level) at a time"]
+        if let stalls = run.stalls { parts.append("\(stalls) stalls") }
+        parts += ["\(second.requests) requests/s", "\(FigureText.size(Double(second.bytes)))/s"]
         if let time = second.firstByte {
-            parts.append(
-                "first byte p50 \(FigureText.milliseconds(time.p50.inMilliseconds)), "
-                    + "p99 \(FigureText.milliseconds(time.p99.inMilliseconds))"
-            )
+            parts += [("p50", time.p50), ("p99", time.p99)].map { name, time in
+                "first byte \(name) \(FigureText.milliseconds(time.inMilliseconds))"
+            }
         }
-        if second.stalls > 0 { parts.append("\(second.stalls) stalls") }
-        if run.errors > 0 { parts.append("\(run.errors) errors") }
-        return (rounds > 1 ? "\(name) \(round)/\(rounds)  " : "") + parts.joined(separator: "  ")
+        return parts
     }
 }

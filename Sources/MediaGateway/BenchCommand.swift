@@ -12,10 +12,12 @@ struct BenchCommand: AsyncParsableCommand {
             media-gateway bench range http://127.0.0.1:8080/media/film.mkv --length 1MiB --compare media/film.mkv
             media-gateway bench players --listing http://127.0.0.1:8080/media/ --stages 0:10s,50:1m,50:1m,0:10s
 
-            Works on any server that answers range requests; on those of other machines with --allow-remote.
+            Works on any server that answers range requests, over http, not https; on those of other machines with \
+            --allow-remote.
 
             Exits with 0 when every answer was right, 1 if one was not, if there was none, or if the load could not \
-            begin, 64 for wrong usage, 130 if interrupted.
+            begin or its figures not be written, 64 for wrong usage, 128 and the signal's number if interrupted: 130 by \
+            Ctrl-C.
             """,
         subcommands: [Ping.self, Range.self, Players.self]
     )
@@ -29,7 +31,7 @@ struct BenchCommand: AsyncParsableCommand {
                 """
         )
 
-        @Argument(help: "What is asked for, such as http://127.0.0.1:8080/ping.")
+        @Argument(help: "What is asked for, such as http://127.0.0.1:8080/ping; https is not supported.")
         var url: LoadTarget
 
         @Option(
@@ -60,7 +62,7 @@ struct BenchCommand: AsyncParsableCommand {
                 """
         )
 
-        @Argument(help: "The file, such as http://127.0.0.1:8080/media/film.mkv.")
+        @Argument(help: "The file, such as http://127.0.0.1:8080/media/film.mkv; https is not supported.")
         var url: LoadTarget
 
         @Option(help: ArgumentHelp("Of each range, such as 64KiB; the whole file if it is shorter.", valueName: "size"))
@@ -96,7 +98,7 @@ struct BenchCommand: AsyncParsableCommand {
                 """
         )
 
-        @Argument(help: "Films, such as http://127.0.0.1:8080/media/film.mkv.")
+        @Argument(help: "Films, such as http://127.0.0.1:8080/media/film.mkv; https is not supported.")
         var urls: [LoadTarget] = []
 
         @Option(help: ArgumentHelp("A file with the address of a film in each line.", valueName: "file"))

@@ -161,7 +161,8 @@ struct LoadOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "A second server, such as http://127.0.0.1:8081, that has its turns with the first; who begins changes from "
-                + "round to round. It is asked for the same paths, or with ping and range for the path that is given here.",
+                + "round to round. It is asked for the same paths, or with ping and range for the path that is given here. "
+                + "Both are warmed up for a second before the first round, which is not measured.",
             valueName: "url"
         )
     )
@@ -189,6 +190,8 @@ struct LoadOptions: ParsableArguments {
         guard (1...100_000).contains(limit) else { throw ValidationError("--limit is from 1 to 100000.") }
         guard (1...64).contains(threads) else { throw ValidationError("--threads is from 1 to 64.") }
         guard (1...1000).contains(rounds ?? 1) else { throw ValidationError("--rounds is from 1 to 1000.") }
+        let reports = [json, html].compactMap { $0 }.map { URL(filePath: $0).standardizedFileURL.path }
+        guard Set(reports).count == reports.count else { throw ValidationError("--json and --html are two files.") }
     }
 
     /// Runs the load, tells of it, and ends the command with the right status.
@@ -206,26 +209,28 @@ struct LoadOptions: ParsableArguments {
         let files = try await orExit {
             (json: try json.map { try ReportFile(path: $0) }, html: try html.map { try ReportFile(path: $0) })
         }
-        let bar = ProgressBar()
-        let outcome = try await untilInterrupted {
-            try await session.run { progress in bar.show { _, _ in progress.text } }
+        let (bar, invocation) = (ProgressBar(), LoadInvocation.current)
+        let (outcome, signal) = try await untilSignal {
+            try await session.run { progress in bar.show { _, width in progress.text(width: width) } }
         }
         bar.end()
-        let report = LoadReport(session, outcome)
-        print(report.text, terminator: "")
-        try await orExit {
-            // The page is written even if the figures cannot be.
-            let page = Array(report.page.utf8)
-            do {
-                try files.json?.write(report.json())
-            } catch {
-                try files.html?.write(page)
-                throw error
-            }
-            try files.html?.write(page)
-        }
-        guard !report.interrupted else { throw ExitCode.interrupted }
+        let report = LoadReport(session, outcome, invocation: invocation)
+        try await orExit { try write(report, json: files.json, html: files.html) }
+        if report.interrupted, let signal { throw ExitCode.interrupted(by: signal) }
         guard report.isFaultless else { throw ExitCode.failure }
+    }
+
+    /// Each is written even if another one cannot be.
+    ///
+    /// - Throws: ``LoadRefusal`` of the first that cannot.
+    private func write(_ report: LoadReport, json: ReportFile?, html: ReportFile?) throws {
+        let writes: [() throws -> Void] = [
+            { try ReportFile.print(report.text) },
+            { try json?.write(report.json()) },
+            { try html?.write(Array(report.page.utf8)) },
+        ]
+        let results = writes.map { write in Result { try write() } }
+        for result in results { try result.get() }
     }
 
     private func makeSession(

@@ -18,6 +18,17 @@ struct ReportFile {
         handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
+    /// Writes to standard output.
+    ///
+    /// - Throws: ``LoadRefusal`` if it cannot be written whole.
+    static func print(_ text: String) throws(LoadRefusal) {
+        do {
+            try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+        } catch {
+            throw LoadRefusal("cannot write the figures to standard output", .failed)
+        }
+    }
+
     /// Writes the report, in place of what was there.
     ///
     /// - Throws: ``LoadRefusal`` if it cannot be written whole.

@@ -2,34 +2,62 @@ import ArgumentParser
 import Dispatch
 import Foundation
 
-/// Runs `body`, and cancels it when the operator presses Ctrl-C. What it returns all the same is returned.
+/// Runs `body`, and cancels it at Ctrl-C, SIGTERM, or SIGHUP. What it returns all the same is returned.
 func untilInterrupted<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
-    signal(SIGINT, SIG_IGN)
-    let source = DispatchSource.makeSignalSource(signal: SIGINT)
-    let signals = AsyncStream.makeStream(of: Void.self)
-    source.setEventHandler { signals.continuation.yield() }
-    source.resume()
-    defer { source.cancel() }
+    try await untilSignal(body).value
+}
+
+/// The same, with the signal that came, if one did.
+func untilSignal<Value: Sendable>(
+    _ body: @escaping @Sendable () async throws -> Value
+) async throws -> (value: Value, signal: Int32?) {
+    let arrivals = AsyncStream.makeStream(of: Int32.self)
+    let sources = trappedSignals().map { number in
+        let source = DispatchSource.makeSignalSource(signal: number)
+        source.setEventHandler { arrivals.continuation.yield(number) }
+        source.resume()
+        return source
+    }
+    defer { for source in sources { source.cancel() } }
+    var arrived: Int32?
     do {
-        return try await withThrowingTaskGroup(of: Value?.self) { tasks in
-            tasks.addTask { try await body() }
+        let value = try await withThrowingTaskGroup(of: Ending<Value>.self) { tasks -> Value in
+            tasks.addTask { .body(try await body()) }
             tasks.addTask {
-                for await _ in signals.stream { break }
-                return nil
+                for await number in arrivals.stream { return .signal(number) }
+                throw CancellationError()
             }
-            while let ended = try await tasks.next() {
+            while let ending = try await tasks.next() {
                 tasks.cancelAll()
-                if let ended { return ended }
+                switch ending {
+                case .body(let value): return value
+                case .signal(let number): arrived = number
+                }
             }
             throw CancellationError()
         }
+        return (value, arrived)
     } catch is CancellationError {
         FileHandle.standardError.write(Data("\nmedia-gateway: interrupted\n".utf8))
-        throw ExitCode.interrupted
+        throw ExitCode.interrupted(by: arrived ?? SIGINT)
     }
 }
 
+private enum Ending<Value: Sendable>: Sendable {
+    case body(Value)
+    case signal(Int32)
+}
+
+/// The signals that ask the program to end. They no longer end it by themselves.
+private func trappedSignals() -> [Int32] {
+    signal(SIGINT, SIG_IGN)
+    signal(SIGTERM, SIG_IGN)
+    // Who began it with `nohup` wants it to go on. The handler that ignores is no function but the number 1.
+    let isHangupIgnored = unsafeBitCast(signal(SIGHUP, SIG_IGN), to: Int.self) == 1
+    return isHangupIgnored ? [SIGINT, SIGTERM] : [SIGINT, SIGTERM, SIGHUP]
+}
+
 extension ExitCode {
-    /// As shells have it for SIGINT.
-    static let interrupted = ExitCode(130)
+    /// As shells have it.
+    static func interrupted(by signal: Int32) -> ExitCode { ExitCode(128 + signal) }
 }

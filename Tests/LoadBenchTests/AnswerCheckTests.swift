@@ -44,6 +44,30 @@ import Testing
         #expect(Self.failure(Self.asked, head, size: 100) == .range)
     }
 
+    @Test("a failure says what there is, or that there is nothing, and what was expected")
+    func wording() {
+        let open = LoadRequest.range(first: 10, last: nil)
+        let wrong = Self.head(206, [("Content-Length", "10"), ("Content-Range", "bytes 9-18/100")])
+        let cases: [(LoadRequest, HTTPResponseHead, Int64?, String)] = [
+            (Self.asked, wrong, 15, "Content-Range: bytes 9-18/100; expected bytes 10-14/15"),
+            (Self.asked, wrong, nil, "Content-Range: bytes 9-18/100; expected bytes 10-19/…"),
+            (open, wrong, nil, "Content-Range: bytes 9-18/100; expected bytes 10-…/…"),
+            (Self.asked, Self.head(206, []), 100, "no Content-Range; expected bytes 10-19/100"),
+            (
+                Self.asked, Self.head(206, [("Content-Range", "bytes 10-19/100")]), 100,
+                "no Content-Length; expected 10"
+            ),
+            (
+                Self.asked, Self.head(206, [("Content-Length", "9"), ("Content-Range", "bytes 10-19/100")]), 100,
+                "Content-Length: 9; expected 10"
+            ),
+        ]
+        for (request, head, size, expected) in cases {
+            let failure = #expect(throws: LoadFailure.self) { try request.announced(by: head, size: size) }
+            #expect(failure?.detail == expected)
+        }
+    }
+
     @Test("a Content-Range that is missing, or there twice, is a failure")
     func rangeCount() {
         #expect(Self.failure(Self.asked, Self.head(206, [("Content-Length", "10")]), size: 100) == .range)

@@ -168,12 +168,16 @@ extension Measurements {
 
     @Test("more bytes than the answer has are found")
     func longBody() async throws {
-        let failures = try await Self.failures(Self.ranges) { request in
+        try await FaultyServer.with { request in
             var reply = FaultyServer.sound(request)
             if request.range != 0...0 { reply.body += [1, 2, 3] }
             return reply
+        } _: { server in
+            let result = try await Self.run(Self.ranges, server.url, until: { $0.errors > 0 })
+            #expect(Set(result.failures.keys) == [.malformed])
+            let detail = try #require(result.failures[.malformed]?.detail)
+            #expect(detail.hasSuffix("bytes after the end of the answer before"))
         }
-        #expect(failures == [.malformed])
     }
 
     @Test(
@@ -376,6 +380,7 @@ extension Measurements {
                 while report.servers[1].errors == 0 { report = try await Self.compare([first, second]) }
                 #expect(report.servers[0].errors == 0)
                 #expect(report.servers[1].wrongBytes > 0)
+                #expect(report.text.contains("the two servers differ"))
                 #expect(!report.isFaultless)
             }
         }
@@ -390,7 +395,8 @@ extension Measurements {
         } _: { first in
             try await FaultyServer.with { request in
                 let reply = turns.answer(request, of: "b")
-                if turns.names.count == 3, request.range != 0...0 { secondRound.continuation.yield() }
+                // After two warm-ups and the first round.
+                if turns.names.count == 5, request.range != 0...0 { secondRound.continuation.yield() }
                 return reply
             } _: { second in
                 let session = try Self.session([first, second], for: .milliseconds(200), rounds: 1000)
@@ -409,6 +415,53 @@ extension Measurements {
         }
     }
 
+    @Test("two servers are warmed up, and what is measured then is in no figure")
+    func warmUp() async throws {
+        let turns = Turns()
+        try await FaultyServer.with {
+            turns.answer($0, of: "a")
+        } _: { first in
+            let warmUps = Mutex(0)
+            try await FaultyServer.with { request in
+                let reply = turns.answer(request, of: "b")
+                guard turns.names == ["a", "b"], request.range != 0...0 else { return reply }
+                let isSecond = warmUps.withLock { count in
+                    count += 1
+                    return count == 2
+                }
+                return isSecond ? FaultyServer.Reply(head: "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n") : reply
+            } _: { second in
+                let told = Mutex(Set<Int>())
+                let session = try Self.session([first, second], for: .milliseconds(300), rounds: 1)
+                let outcome = try await session.run { progress in
+                    if case .warmingUp(let server) = progress { _ = told.withLock { $0.insert(server) } }
+                }
+                let servers = told.withLock { $0 }
+                #expect(servers == [1, 2])
+                #expect(turns.names == ["a", "b", "a", "b"])
+                #expect(outcome.turns.map(\.count) == [1, 1])
+                #expect(outcome.turns[1][0].errors == 0)
+            }
+        }
+    }
+
+    @Test("a second server that is not there is told of before the first has a turn")
+    func absentServer() async throws {
+        let turns = Turns()
+        let absent = try await FaultyServer.with(FaultyServer.sound) { $0 }
+        try await FaultyServer.with {
+            turns.answer($0, of: "a")
+        } _: { first in
+            let report = try await Self.compare([first, absent], rounds: 3)
+            // Its warm-up.
+            #expect(turns.names == ["a"])
+            #expect(report.endedWarmingUp)
+            #expect(!report.isFaultless)
+            #expect(report.text.contains(", ended while warming up\n"))
+            #expect(report.text.contains("\(absent.url): no right answer\n"))
+        }
+    }
+
     @Test("of two servers, the other one begins in every second round")
     func turns() async throws {
         let turns = Turns()
@@ -421,7 +474,8 @@ extension Measurements {
                 _ = try await Self.compare([first, second], for: .milliseconds(50), rounds: 3)
             }
         }
-        #expect(turns.names == ["a", "b", "b", "a", "a", "b"])
+        // After the warm-ups.
+        #expect(turns.names.dropFirst(2) == ["a", "b", "b", "a", "a", "b"])
     }
 
     private final class Turns: Sendable {

@@ -25,6 +25,16 @@ import Testing
         #expect(stages.description == "7 for 3s")
     }
 
+    @Test(
+        "a warm-up is as many for a second as the first stage has that has any",
+        arguments: [
+            ("0:10s,5:1m,50:1m", "5 for 1s"), ("7:0s,7:300ms", "7 for 300ms"),
+        ]
+    )
+    func warmUp(_ text: String, _ expected: String) throws {
+        #expect(try #require(LoadStages(text)).warmUp.description == expected)
+    }
+
     @Test("stages are written as they are read", arguments: ["0:10s,20:30s,0:1m", "5:1500ms"])
     func description(_ text: String) throws {
         #expect(try #require(LoadStages(text)).description == text)

@@ -85,6 +85,24 @@ import Testing
         #expect(refusal?.code == .wrongUsage)
     }
 
+    @Test(
+        "a folder that is elsewhere without its slash is to be named with it",
+        arguments: ["/film.mkv", "/film.mkv/"]
+    )
+    func redirectedListing(_ path: String) async throws {
+        try await FaultyServer.with { _ in
+            FaultyServer.Reply(
+                head: "HTTP/1.1 308 Permanent Redirect\r\nLocation: /film.mkv/\r\nContent-Length: 0\r\n\r\n"
+            )
+        } _: { server in
+            let folder = try #require(LoadTarget("http://127.0.0.1:\(server.port)\(path)"))
+            let listed = try LoadServer(folder, allowsRemote: false)
+            let refusal = await #expect(throws: LoadRefusal.self) { try await LoadCatalogue.list(folder, on: listed) }
+            #expect(refusal?.description.contains("status 308") == true)
+            #expect(refusal?.description.hasSuffix("add the slash at its end") == !path.hasSuffix("/"))
+        }
+    }
+
     @Test("what is no listing is refused", arguments: ["", "<html>", "[]", "{\"entries\": [{\"name\": 5}]}"])
     func noListing(_ text: String) throws {
         let folder = try #require(LoadTarget("http://127.0.0.1:8080/media/"))
@@ -101,6 +119,16 @@ import Testing
         #expect(refusal?.code == .wrongUsage)
         #expect(refusal?.description.contains("--allow-remote") == true)
         #expect(throws: Never.self) { try LoadServer(target, allowsRemote: true) }
+    }
+
+    @Test("a server at an address of this machine's network interfaces is not")
+    func interfaces() throws {
+        let hosts = try System.enumerateDevices().compactMap(\.address?.ipAddress)
+        #expect(!hosts.isEmpty)
+        for host in hosts {
+            let target = try #require(LoadTarget("http://\(host.contains(":") ? "[\(host)]" : host):8080/"))
+            #expect(throws: Never.self) { try LoadServer(target, allowsRemote: false) }
+        }
     }
 
     @Test("a server of this machine is not", arguments: ["127.0.0.1", "127.8.9.10", "[::1]", "localhost"])
