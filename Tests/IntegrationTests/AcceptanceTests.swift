@@ -12,7 +12,8 @@ import Testing
         arguments: [
             "configs", "ranges", "random_ranges", "desync", "request_fuzz", "greedy", "paths", "drain", "slow",
             "players", "cache_hits", "cache_random", "cache_kill", "cache_damage", "cache_paused",
-            "http_origin", "http_proxy", "shared_cache", "edges", "torrent_adding", "torrent_seeks", "torrent_players",
+            "cache_changes", "http_origin", "http_proxy", "shared_cache", "edges", "torrent_adding", "torrent_seeks",
+            "torrent_players",
             "monitoring",
         ]
     )
