@@ -32,6 +32,12 @@ package final class CacheCounters: Sendable {
     package let noRoom = Counter()
     package let queueFull = Counter()
     package let storeFailed = Counter()
+    /// Databases that were given up for a new one, by the reason: damage, a crash of the process soon after it was opened,
+    /// a stop of the machine, another format or size of chunks.
+    package let lostToDamage = Counter()
+    package let lostToCrash = Counter()
+    package let lostToMachine = Counter()
+    package let lostToFormat = Counter()
     /// Bytes that chunks, and the records of objects with attributes, take of the file, in whole pages.
     package let bytes = Counter()
     package let chunks = Counter()

@@ -6,6 +6,9 @@ package struct ChunkStoreSettings: Sendable {
     package var size: Int64
     /// What chunks of a source may take of that, in bytes, by the source's name. Others may take all of it.
     package var sourceSizes: [String: Int64] = [:]
+    /// What a cache, or a source, that has reached its limit keeps of what is not pinned; 100 or less. The rest leaves in
+    /// batches behind what is written, so that it is seldom that something has to leave before something is written.
+    package var lowMarkPercent = 99
     /// What pinned chunks may take of it, in bytes; a quarter, if nothing else is said.
     package var pinBytes: Int64
     /// How many pins there may be: each new object is compared with every one of them.

@@ -44,6 +44,7 @@ extension StoreWriter {
                     return false
                 }
                 try makingRoom(database, &state) { try write(fill, database, &$0) }
+                lowerBehind(&state)
                 return true
             }
         } catch {
@@ -141,7 +142,7 @@ extension StoreWriter {
     }
 
     /// Evicts until there is room for `bytes` more of `source`: of its own chunks if it would have more than it may, and
-    /// of any if the cache would be too large.
+    /// of any if the cache would be too large. What is then still above the low mark leaves later.
     ///
     /// - Returns: whether there is.
     private func makeRoom(
@@ -156,19 +157,67 @@ extension StoreWriter {
         if let share {
             guard (state.eviction.held(of: source)?.bytes ?? 0) + bytes <= share else { return false }
             while counters.share(of: source).bytes + bytes > share {
-                let batch = Self.batch(of: state.eviction.count(of: source))
-                guard try evict(batch, of: source, database, &state) else { return false }
+                state.lowering.insert(source)
+                guard try lower(source, for: bytes, database, &state) else { return false }
             }
         }
         while Int64(counters.bytes.value) + bytes > limit {
-            let batch = Self.batch(of: state.eviction.count)
-            guard try evict(batch, of: nil, database, &state) else { return false }
+            state.lowering.insert(nil)
+            guard try lower(nil, for: bytes, database, &state) else { return false }
         }
         return true
     }
 
-    /// How many of so many chunks leave at once: more than one at a time, as each batch is a transaction.
-    private static func batch(of count: Int) -> Int { min(max(count / 128, 1), evictionBatch) }
+    /// Evicts as many chunks as a transaction may have of what is above the low mark; at least one.
+    ///
+    /// - Parameter bytes: what is to come.
+    /// - Returns: whether there were any to evict.
+    private func lower(
+        _ source: String?,
+        for bytes: Int64,
+        _ database: Database,
+        _ state: inout State
+    ) throws -> Bool {
+        let excess = excess(over: lowMark(of: source, state), of: source) + bytes
+        let chunks = Int(clamping: excess / Self.storedBytes(settings.chunkSize))
+        return try evict(min(max(chunks, 1), Self.evictionBatch), of: source, database, &state)
+    }
+
+    /// What a source, or the whole cache, keeps once it has had its limit: all that is held, and of the rest its part.
+    private func lowMark(of source: String?, _ state: State) -> Int64 {
+        let limit = source.flatMap { settings.sourceSizes[$0] } ?? self.limit.load(ordering: .relaxed)
+        let held = source.map { state.eviction.held(of: $0)?.bytes ?? 0 } ?? state.eviction.heldBytes
+        return held + max(limit - held, 0) / 100 * Int64(settings.lowMarkPercent)
+    }
+
+    /// What a source, or the whole cache, has beyond `mark`, in bytes.
+    private func excess(over mark: Int64, of source: String?) -> Int64 {
+        (source.map { counters.share(of: $0).bytes } ?? Int64(counters.bytes.value)) - mark
+    }
+
+    /// Has what is above a low mark leave after what waits to be written, batch by batch.
+    private func lowerBehind(_ state: inout State) {
+        guard !state.lowering.isEmpty, !state.isLowering else { return }
+        state.isLowering = true
+        thread.submit { if $0 == .active { self.lowerOne() } }
+    }
+
+    private func lowerOne() {
+        guard let database else { return }
+        do {
+            try state.withLock { state in
+                state.isLowering = false
+                guard let source = state.lowering.first else { return }
+                // A chunk less may be far below the mark of a small cache.
+                let excess = excess(over: lowMark(of: source, state), of: source)
+                let isAbove = excess >= Self.storedBytes(settings.chunkSize)
+                if try !isAbove || !lower(source, for: 0, database, &state) { state.lowering.remove(source) }
+                lowerBehind(&state)
+            }
+        } catch {
+            noteFailure(error, of: database.environment)
+        }
+    }
 
     /// - Parameter source: whose chunks leave, since it has more than it may; `nil` for any.
     /// - Returns: whether there were any to evict.
@@ -223,13 +272,13 @@ extension StoreWriter {
         _ database: Database,
         _ state: inout State
     ) throws -> Bool {
-        let bytes = { source.map { self.counters.share(of: $0).bytes } ?? Int64(self.counters.bytes.value) }
-        let excess = bytes() - limit
+        let excess = excess(over: limit, of: source)
         guard excess > 0 else { return false }
         // No chunk takes more, so that these are never too many.
         let largest = Self.storedBytes(settings.chunkSize)
         let chunks = Int(clamping: (excess + largest - 1) / largest)
-        return try evict(min(chunks, Self.evictionBatch), of: source, database, &state) && bytes() > limit
+        let isLess = try evict(min(chunks, Self.evictionBatch), of: source, database, &state)
+        return isLess && self.excess(over: limit, of: source) > 0
     }
 
     /// Deletes chunks that are counted, and that the policy has forgotten.

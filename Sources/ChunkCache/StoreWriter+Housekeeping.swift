@@ -5,6 +5,9 @@ import Synchronization
 
 /// What is done from time to time, and how large things are.
 extension StoreWriter {
+    private static let ageInterval = Duration.seconds(60)
+    private static let heatHalfLife = Duration.seconds(3600)
+
     func maintain(now: ContinuousClock.Instant) {
         thread.submit { _ in
             self.watchOpening(now: now)
@@ -20,7 +23,7 @@ extension StoreWriter {
             }
             self.finishUpdating()
             self.finishErasing()
-            self.expire()
+            self.ageObjects(now: now)
             self.watchPins(database, now: now)
             self.holdWhatFits(database)
         }
@@ -44,6 +47,21 @@ extension StoreWriter {
         guard new != old else { return }
         limit.store(new, ordering: .relaxed)
         state.eviction.size = new
+    }
+
+    /// Looks at all objects, of which there may be many: at times.
+    private func ageObjects(now: ContinuousClock.Instant) {
+        let interval = min(settings.maxAge.map { $0 / 60 } ?? Self.ageInterval, Self.ageInterval)
+        let (isDue, elapsed) = state.withLock { state in
+            let elapsed = state.agedAt?.duration(to: now)
+            let isDue = elapsed.map { $0 >= interval } ?? true
+            if isDue { state.agedAt = now }
+            return (isDue, elapsed ?? .zero)
+        }
+        guard isDue else { return }
+        let part = exp2(-(elapsed / Self.heatHalfLife))
+        for object in directory.all { object.cool(to: part) }
+        expire()
     }
 
     private func expire() {

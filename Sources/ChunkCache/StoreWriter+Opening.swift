@@ -47,10 +47,11 @@ extension StoreWriter {
             throw CacheDirectoryError(reason: "the gateway that had the cache crashed soon after it was started")
         }
         if place.hasCrashed {
-            setAside(place, because: "the process crashed soon after it was opened")
+            setAside(place, because: "the process crashed soon after it was opened", counters.lostToCrash)
         } else if settings.mayReplace, settings.durability == .relaxed, place.wasCutOff {
             logger.notice("cache emptied: the machine stopped while it was open")
             place.setAside(keep: false)
+            counters.lostToMachine.add(1)
         }
         loadPins(place)
         let wasMarked = place.isMarkedOpen
@@ -68,9 +69,10 @@ extension StoreWriter {
                     metadata: ["reason": "\(error)"]
                 )
                 place.setAside(keep: false)
+                counters.lostToFormat.add(1)
                 try openDatabase(place)
             } catch let error as LMDBError where error.isDamage && settings.mayReplace {
-                setAside(place, because: "\(error)")
+                setAside(place, because: "\(error)", counters.lostToDamage)
                 try openDatabase(place)
             }
         } catch {
@@ -80,9 +82,10 @@ extension StoreWriter {
         }
     }
 
-    private func setAside(_ place: CacheDirectory, because reason: String) {
+    private func setAside(_ place: CacheDirectory, because reason: String, _ counter: CacheCounters.Counter) {
         logger.warning("cache set aside as data.mdb.bad", metadata: ["reason": "\(reason)"])
         place.setAside(keep: true)
+        counter.add(1)
     }
 
     private func openDatabase(_ place: CacheDirectory) throws {
@@ -201,7 +204,7 @@ extension StoreWriter {
             self.access.withLock { ($0.open, $0.failure) = (nil, "being replaced") }
             self.reset()
             guard self.settings.mayReplace else { return self.fail(error) }
-            self.setAside(place, because: "\(error)")
+            self.setAside(place, because: "\(error)", self.counters.lostToDamage)
             do {
                 try self.openDatabase(place)
             } catch {

@@ -40,6 +40,12 @@ final class StoreWriter: Sendable {
         /// Objects whose record in the database is not what it should be by now.
         var unwritten: [UInt64: CachedObject] = [:]
         var warnedAt: ContinuousClock.Instant?
+        /// When all objects were last looked at for their age.
+        var agedAt: ContinuousClock.Instant?
+        /// Sources, and `nil` for the whole cache, that have had their limit and leave what is above their low mark.
+        var lowering: Set<String?> = []
+        /// Whether that goes on behind what waits to be written.
+        var isLowering = false
         /// Whether the map was full at last, also after a wait for those who read.
         var isMapHeld = false
         /// Sources of which something is pinned that there was no room to hold.

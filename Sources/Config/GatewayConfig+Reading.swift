@@ -73,6 +73,9 @@ extension GatewayConfig.Cache {
         enabled = reader.bool("enabled", default: fallback.enabled)
         path = reader.path("path", default: fallback.path, use: enabled ? .kept : nil)
         size = reader.size("size", default: fallback.size, in: ByteSize(bytes: 8 << 20)...largestDisk)
+        lowMark = reader.value("low_mark", default: fallback.lowMark, expected: Self.lowMarkExpectation) { text, _ in
+            Percentage(text).flatMap { Self.lowMarks.contains($0.value) ? $0 : nil }
+        }
         chunkSize = reader.value(
             "chunk_size",
             default: fallback.chunkSize,
@@ -108,15 +111,17 @@ extension GatewayConfig.Cache {
                 expected: "room for at least \(Self.fewestChunks)"
             )
         }
-        if pinBudget.bytes(of: size) > PinBudget.percent(PinBudget.mostPercent).bytes(of: size) {
+        if pinBudget.bytes(of: size) > PinBudget.largest.of(size) {
             reader.fail(
                 "pin_budget",
                 found: "\(pinBudget) of a cache of \(size)",
-                expected: "at most \(PinBudget.mostPercent)% of it"
+                expected: "at most \(PinBudget.largest) of it"
             )
         }
     }
 
+    private static let lowMarks = 50...100
+    private static let lowMarkExpectation = "a part of cache.size from \"50%\" to \"100%\""
     private static let chunkSizes = (16...24).map { Int64(1) << $0 }
     static let fewestChunks: Int64 = 8
     private static let fastestScrub = ByteRate(bytesPerSecond: 1 << 40)

@@ -67,6 +67,8 @@ package struct GatewayConfig: Sendable {
         package var path = "var/cache"
         /// At least eight chunks.
         package var size = ByteSize(bytes: 10 << 30)
+        /// What a cache that has reached its size keeps of that; the rest makes room for what comes.
+        package var lowMark = Percentage(99)
         /// A power of two from 64 KiB to 16 MiB.
         package var chunkSize = ByteSize(bytes: 1 << 20)
         package var policy = Policy.s3FIFO
@@ -76,7 +78,7 @@ package struct GatewayConfig: Sendable {
         /// What the cache leaves free of the file system it is on.
         package var minFreeDisk = ByteSize(bytes: 1 << 30)
         /// What may be pinned of the cache; at most nine tenths of it.
-        package var pinBudget = PinBudget.percent(25)
+        package var pinBudget = PinBudget.percent(Percentage(25))
         /// How fast all that is kept is read and checked, over and over; `nil`: not at all.
         package var scrubRate: ByteRate? = ByteRate(bytesPerSecond: 8 << 20)
         package var sync = Sync.relaxed

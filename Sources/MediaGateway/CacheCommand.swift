@@ -42,7 +42,12 @@ struct CacheCommand: AsyncParsableCommand {
         @Option(help: "Only objects whose path begins like this, letter by letter.")
         var prefix: String?
 
-        @Option(help: "The order: bytes, name, chunks, hits (since the start, in chunks) or age (the oldest first).")
+        @Option(
+            help: """
+                The order: bytes, name, chunks, hits (since the start, in chunks), heat (hits lately) or age (the oldest \
+                first).
+                """
+        )
         var sort = CacheItemQuery.Order.bytes
 
         @Option(help: "How many objects at most, up to \(CacheItemQuery.limits.upperBound).")

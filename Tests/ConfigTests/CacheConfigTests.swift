@@ -19,6 +19,7 @@ struct CacheConfigTests {
             enabled = false
             path = "../cache"
             size = "1TiB"
+            low_mark = "90%"
             chunk_size = "64KiB"
             policy = "lru"
             admission = "second-hit"
@@ -33,6 +34,7 @@ struct CacheConfigTests {
         let cache = loaded.config.cache
         #expect(!cache.enabled && cache.path == "/etc/cache")
         #expect(cache.size.bytes == 1 << 40 && cache.chunkSize.bytes == 65536 && cache.minFreeDisk.bytes == 0)
+        #expect(cache.lowMark.value == 90)
         #expect(cache.policy == .lru && cache.admission == .secondHit && cache.sync == .strict)
         #expect(cache.maxAge == .seconds(36 * 3600))
         #expect(cache.pinBudget == .size(ByteSize(bytes: 100 << 30)))
@@ -76,6 +78,19 @@ struct CacheConfigTests {
         let loaded = load(["config.toml": "[cache]\nsize = \"409MiB\"\npin_budget = \"\(text)\"\n"])
         #expect(loaded.diagnostics.errorCount == (bytes == nil ? 1 : 0))
         if let bytes { #expect(loaded.config.cache.pinBudget.bytes(of: loaded.config.cache.size) == bytes) }
+    }
+
+    @Test(
+        "the low mark is at least half of the cache, and at most all of it",
+        arguments: [
+            ("50%", true), ("100%", true), ("49%", false), ("101%", false), ("5GiB", false), ("99.5%", false),
+            ("", false),
+        ]
+    )
+    func lowMark(_ text: String, isRight: Bool) {
+        let loaded = load(["config.toml": "[cache]\nlow_mark = \"\(text)\"\n"])
+        #expect(loaded.diagnostics.errorCount == (isRight ? 0 : 1))
+        if isRight { #expect(loaded.config.cache.lowMark.description == text) }
     }
 
     @Test("a scrub has a rate, or there is none", arguments: ["", "0", "0B/s", "8MiB/s", "1TiB/s"])

@@ -33,6 +33,7 @@ struct ShowTests {
                 enabled = true  # default
                 path = "/etc/media-gateway/var/cache"  # default
                 size = "10GiB"  # environment MEDIA_GATEWAY__CACHE__SIZE
+                low_mark = "99%"  # default
                 chunk_size = "1MiB"  # default
                 policy = "s3-fifo"  # default
                 admission = "always"  # default

@@ -120,8 +120,9 @@ extension CacheItemQuery.Order {
         case .bytes where left.bytes != right.bytes: left.bytes > right.bytes
         case .chunks where left.chunks != right.chunks: left.chunks > right.chunks
         case .hits where left.hits != right.hits: left.hits > right.hits
+        case .heat where left.heat != right.heat: left.heat > right.heat
         case .age where left.created != right.created: left.created < right.created
-        case .bytes, .chunks, .hits, .age, .name:
+        case .bytes, .chunks, .hits, .heat, .age, .name:
             (left.source, left.urlPath, left.number) < (right.source, right.urlPath, right.number)
         }
     }
@@ -130,6 +131,7 @@ extension CacheItemQuery.Order {
 extension CacheReport {
     fileprivate init(_ cache: ChunkStore) {
         let (counters, usage) = (cache.counters, cache.usage)
+        let stored = cache.objects.filter { $0.storedChunks > 0 }
         self.init(
             directory: cache.settings.directory,
             isOpen: cache.isOpen,
@@ -141,6 +143,8 @@ extension CacheReport {
             fileBytes: usage.fileBytes,
             chunks: usage.chunks,
             objects: usage.objects,
+            ages: Ages(of: stored, at: .now()),
+            heat: Heat(of: stored),
             sources: Self.sources(of: cache),
             pinnedBytes: Int64(counters.pinnedBytes.value),
             pinLimitBytes: cache.settings.pinBytes,
@@ -162,6 +166,7 @@ extension CacheReport {
                 share: counters.evictedForShare.value,
                 age: counters.evictedForAge.value,
                 purge: counters.purged.value,
+                replaced: counters.replaced.value,
                 corrupt: counters.corrupt.value
             ),
             queuedBytes: Int64(counters.queuedBytes.value),
@@ -199,6 +204,21 @@ extension CacheReport {
     }
 }
 
+extension CacheReport.Ages {
+    fileprivate init?(of objects: [CachedObject], at now: Timestamp) {
+        let ages = objects.map { max(Double(now.nanoseconds) - Double($0.record.created), 0) / 1e9 }.sorted()
+        guard let newest = ages.first, let oldest = ages.last else { return nil }
+        self.init(oldest: oldest, median: ages[ages.count / 2], newest: newest)
+    }
+}
+
+extension CacheReport.Heat {
+    fileprivate init(of objects: [CachedObject]) {
+        let warm = objects.filter { $0.heat >= 1 }
+        self.init(objects: warm.count, bytes: warm.reduce(0) { $0 + $1.storedBytes })
+    }
+}
+
 extension CacheReport.Requests {
     fileprivate init(_ lookups: CacheCounters.Lookups) {
         self.init(
@@ -227,6 +247,7 @@ extension CacheItem {
             chunks: chunks,
             chunkCount: object.chunkCount,
             hits: object.hits,
+            heat: (object.heat * 100).rounded() / 100,
             isPinned: object.isPinned,
             bytes: overflow ? record.size : min(bytes, record.size)
         )

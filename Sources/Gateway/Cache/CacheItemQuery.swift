@@ -9,6 +9,8 @@ package struct CacheItemQuery: Sendable, Hashable {
         case chunks
         /// The one of which the most chunks were sent first.
         case hits
+        /// The one that was asked for most lately first.
+        case heat
         /// The oldest first.
         case age
     }
@@ -34,7 +36,7 @@ package struct CacheItemQuery: Sendable, Hashable {
 }
 
 extension CacheItemQuery {
-    /// Reads `source=…&prefix=…&sort=bytes|name|chunks|hits|age&limit=…`, all of which may be left out.
+    /// Reads `source=…&prefix=…&sort=bytes|name|chunks|hits|heat|age&limit=…`, all of which may be left out.
     ///
     /// - Throws: ``RequestProblem`` for anything else.
     init(_ query: QueryParameters) throws(RequestProblem) {
@@ -43,7 +45,7 @@ extension CacheItemQuery {
         if let limit = try query.number("limit", in: Self.limits) { self.limit = limit }
         if let name = try query.text("sort") {
             guard let order = Order(rawValue: name) else {
-                throw RequestProblem(400, .badRequest, "sort is one of bytes, name, chunks, hits and age")
+                throw RequestProblem(400, .badRequest, "sort is one of bytes, name, chunks, hits, heat and age")
             }
             self.order = order
         }

@@ -34,6 +34,10 @@ package enum CacheMetrics {
             ("replaced", counters.replaced),
             ("corrupt", counters.corrupt),
         ]
+        let losses: [(String, CacheCounters.Counter)] = [
+            ("damage", counters.lostToDamage), ("crash", counters.lostToCrash), ("machine", counters.lostToMachine),
+            ("format", counters.lostToFormat),
+        ]
         let scrub: [Collector] =
             collect(
                 [("", counters.scrubbedChunks)],
@@ -53,6 +57,7 @@ package enum CacheMetrics {
             + collect([("", counters.inserted)], "insertions", by: nil, "Chunks stored", in: registry)
             + collect(rejections, "rejections", by: "reason", "Chunks fetched and not stored", in: registry)
             + collect(evictions, "evictions", by: "reason", "Chunks removed", in: registry)
+            + collect(losses, "losses", by: "reason", "Times that all of the cache was given up", in: registry)
             + scrub
             + collect(
                 [("", counters.corrupt)],

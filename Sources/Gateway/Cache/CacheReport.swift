@@ -25,7 +25,24 @@ package struct CacheReport: Sendable, Hashable, Codable {
         package var share: Int
         package var age: Int
         package var purge: Int
+        /// Of objects of which there is another revision.
+        package var replaced: Int
         package var corrupt: Int
+
+        var total: Int { space + share + age + purge + replaced + corrupt }
+    }
+
+    /// How long ago, in seconds, the objects that have chunks came into the cache.
+    package struct Ages: Sendable, Hashable, Codable {
+        package var oldest: Double
+        package var median: Double
+        package var newest: Double
+    }
+
+    /// What of the cache is asked for: objects whose ``CacheItem/heat`` is 1 or more, and what they have.
+    package struct Heat: Sendable, Hashable, Codable {
+        package var objects: Int
+        package var bytes: Int64
     }
 
     /// What a source has of the cache.
@@ -60,6 +77,9 @@ package struct CacheReport: Sendable, Hashable, Codable {
     package var fileBytes: Int64
     package var chunks: Int
     package var objects: Int
+    /// `nil` if there are none.
+    package var ages: Ages?
+    package var heat: Heat
     /// Those that have something, or were asked for something, or have a limit, by name.
     package var sources: [Source]
     /// What is kept from eviction, and what may be.
@@ -98,6 +118,8 @@ package struct CacheItem: Sendable, Hashable, Codable {
     package var chunkCount: Int64
     /// Chunks that were sent from the cache since it was opened, which is about how much the object was asked for.
     package var hits: Int
+    /// How much it is asked for lately: as ``hits``, of which each counts half as much after an hour.
+    package var heat: Double
     /// Whether a pin keeps it from eviction, as far as there is room for that.
     package var isPinned: Bool
     /// At most: of the last chunk, which is shorter, it is not known whether it is there.

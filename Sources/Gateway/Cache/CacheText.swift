@@ -11,7 +11,7 @@ package enum CacheText {
         table.add("used", "\(humanSize(report.bytes)) of \(humanSize(report.limitBytes)) (\(decimal(share)) %)")
         table.add("file", humanSize(report.fileBytes))
         table.add("chunks", "\(report.chunks) of up to \(humanSize(Int64(report.chunkSize)))")
-        table.add("objects", "\(report.objects)")
+        table.add("objects", "\(report.objects)" + agesText(report.ages))
         for source in report.sources {
             let limit = source.limitBytes.map { limit in
                 " of \(humanSize(limit)) (\(decimal(limit > 0 ? 100 * Double(source.bytes) / Double(limit) : 0)) %)"
@@ -29,7 +29,9 @@ package enum CacheText {
         table.add("scrub", scrubText(report.scrub, now: now ?? Double(Timestamp.now().seconds)))
         let requests = report.requests
         // A cache that was opened for this look has counted nothing.
-        if requests.total > 0 || report.insertions > 0 {
+        if requests.total > 0 || report.insertions > 0 || report.evictions.total > 0 {
+            let warm = report.heat
+            table.add("heat", "\(count(warm.objects, "object")), \(humanSize(warm.bytes)) asked for lately")
             table.add(
                 "look-ups",
                 "\(requests.total): \(requests.hit) hit (\(decimal(requests.hitPercent)) %), \(requests.miss) miss, "
@@ -44,7 +46,7 @@ package enum CacheText {
             table.add(
                 "removed",
                 "\(gone.space) for space, \(gone.share) over the limit of a source, \(gone.age) by age, "
-                    + "\(gone.purge) purged, \(gone.corrupt) corrupt"
+                    + "\(gone.purge) purged, \(gone.replaced) replaced, \(gone.corrupt) corrupt"
             )
             table.add(
                 "in memory",
@@ -58,8 +60,8 @@ package enum CacheText {
     package static func text(_ list: CacheItemList, now: Double? = nil) -> String {
         guard list.total > 0 else { return "nothing of that is in the cache\n" }
         let now = now ?? Double(Timestamp.now().seconds)
-        var table = TextTable(alignment: [.right, .right, .right, .right, .right, .right, .left])
-        table.add("CACHED", "SIZE", "PART", "CHUNKS", "HITS", "AGE", "OBJECT")
+        var table = TextTable(alignment: [.right, .right, .right, .right, .right, .right, .right, .left])
+        table.add("CACHED", "SIZE", "PART", "CHUNKS", "HITS", "HEAT", "AGE", "OBJECT")
         for item in list.items {
             let share = item.size > 0 ? 100 * Double(item.bytes) / Double(item.size) : 100
             table.add(
@@ -68,6 +70,7 @@ package enum CacheText {
                 "\(Int(share)) %",
                 "\(item.chunks)",
                 "\(item.hits)",
+                decimal(item.heat),
                 age(now - item.created),
                 singleLine("\(item.source)/\(item.path)" + (item.variant.map { " (\($0))" } ?? ""))
                     + (item.isPinned ? " [pinned]" : "")
@@ -75,6 +78,12 @@ package enum CacheText {
         }
         let more = list.total - list.items.count
         return table.text + (more > 0 ? "and \(more) more; see --limit\n" : "")
+    }
+
+    private static func agesText(_ ages: CacheReport.Ages?) -> String {
+        ages.map { ages in
+            ", the oldest \(age(ages.oldest)) old, the newest \(age(ages.newest)), half of them over \(age(ages.median))"
+        } ?? ""
     }
 
     private static func scrubText(_ scrub: CacheReport.Scrub?, now: Double) -> String {

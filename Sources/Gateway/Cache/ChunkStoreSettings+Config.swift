@@ -14,6 +14,7 @@ extension ChunkStoreSettings {
             minFreeDisk: config.minFreeDisk.bytes,
             durability: LMDBSettings.Durability(config.sync)
         )
+        lowMarkPercent = config.lowMark.value
         pinBytes = config.pinBudget.bytes(of: config.size)
         scrubRate = config.scrubRate?.bytesPerSecond ?? 0
         for source in sources { sourceSizes[source.name] = source.cacheSize?.bytes }

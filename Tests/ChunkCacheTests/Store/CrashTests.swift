@@ -25,6 +25,7 @@ struct CrashTests {
         try await cache.open { store in
             #expect(cache.hasSetAside == isSetAside)
             #expect(cache.log.messages.count == (isSetAside ? 1 : 0))
+            #expect(store.counters.lostToCrash.value == (isSetAside ? 1 : 0))
             #expect(store.usage.chunks == (isSetAside ? 0 : 10))
         }
         // Once.

@@ -141,6 +141,33 @@ struct StoreObjectTests {
         }
     }
 
+    @Test("the heat of an object is halved in an hour, and what is sent meanwhile counts in full")
+    func heat() async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                let object = store.object(.test(size: chunk))
+                try await origin.read(0..<chunk, of: object, in: store)
+                await store.settle()
+                let (start, hits) = (ContinuousClock.now, object.hits)
+                var heat = Double(hits)
+                for minutes in [0, 30, 60] {
+                    store.maintain(now: start + .seconds(minutes * 60))
+                    await store.flush()
+                    for _ in 0..<4 { #expect(store.use(object.chunk(at: 0), of: object)) }
+                    heat = heat * (minutes > 0 ? 0.5.squareRoot() : 1) + 4
+                    #expect(abs(object.heat - heat) < 1e-9)
+                }
+                // Too soon to look at all objects.
+                store.maintain(now: start + .seconds(3601))
+                await store.flush()
+                for minutes in 120..<1200 { store.maintain(now: start + .seconds(minutes * 60)) }
+                await store.flush()
+                #expect(object.heat < 0.01)
+                #expect(object.hits == hits + 12)
+            }
+        }
+    }
+
     @Test("an object leaves when it has reached its age")
     func age() async throws {
         try await TestCache.with { cache in

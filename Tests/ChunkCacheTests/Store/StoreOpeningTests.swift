@@ -111,6 +111,7 @@ struct StoreOpeningTests {
                 #expect(cache.hasSetAside)
                 #expect(store.isOpen)
                 #expect(cache.log.messages == ["cache set aside as data.mdb.bad"])
+                #expect(store.counters.lostToDamage.value == 1)
                 let (first, second) = (try await readAll(in: store), try await readAll(in: store))
                 #expect(first.stored < 10 * chunk)
                 #expect(second.stored == 10 * chunk)
@@ -128,6 +129,7 @@ struct StoreOpeningTests {
                 #expect(!cache.hasSetAside)
                 #expect(cache.log.messages.count == 1)
                 #expect(cache.log.messages.first?.contains("`media-gateway cache rebuild`") == true)
+                #expect((store.counters.lostToFormat.value, store.counters.lostToDamage.value) == (1, 0))
                 _ = try await readAll(in: store)
                 #expect(store.usage.chunks == 5)
             }

@@ -92,6 +92,36 @@ struct StoreSpaceTests {
         }
     }
 
+    @Test("a cache that has reached its size goes down to its low mark, and what is pinned stays")
+    func lowMark() async throws {
+        try await TestCache.with { cache in
+            try await cache.open(chunks: 400, { ($0.lowMarkPercent, $0.pinBytes) = (50, $0.size / 2) }) { store in
+                let (origin, pinned) = (TestOrigin(), TestOrigin("pinned"))
+                let kept = store.object(.test("pinned", size: 100 * chunk))
+                try await pinned.read(0..<kept.size, of: kept, in: store)
+                await store.settle()
+                #expect(try await store.pin(Pin(source: "test", path: Array("pinned".utf8), isPrefix: false)))
+                let object = store.object(.test(size: 1000 * chunk))
+                try await origin.read(0..<290 * chunk, of: object, in: store)
+                await store.settle()
+                #expect(store.counters.evictedForSpace.value == 0)
+
+                try await origin.read(290 * chunk..<302 * chunk, of: object, in: store)
+                await store.settle()
+                // All that is pinned, half of the rest, and what was written since.
+                await eventually { store.usage.chunks <= 262 }
+                #expect(store.usage.chunks >= 249)
+                #expect(store.usage.bytes <= store.settings.size)
+                #expect(kept.storedChunks == 100)
+                let evicted = store.counters.evictedForSpace.value
+                try await origin.read(302 * chunk..<400 * chunk, of: object, in: store)
+                await store.settle()
+                #expect(store.counters.evictedForSpace.value == evicted)
+                #expect(store.usage.chunks >= 249 + 98)
+            }
+        }
+    }
+
     @Test("a cache with room for no chunk is no failure of a request", arguments: [0, 1, 64 << 10])
     func tiny(size: Int64) async throws {
         try await TestCache.with { cache in

@@ -76,6 +76,26 @@ import Testing
         }
     }
 
+    @Test("the totals say how old objects are, and what of the cache is asked for")
+    func agesAndHeat() async throws {
+        try await CacheUnderTest.with(Self.objects) { cache in
+            let now = Int64(Date().timeIntervalSince1970)
+            try await cache.put("media", "new.mkv", size: 10, created: (now - 7200) * 1_000_000_000)
+            let one = try #require(cache.store.objects.first { $0.record.source == "other" })
+            #expect(cache.store.use(one.chunk(at: 0), of: one))
+            try await cache.serve { admin in
+                let report = try Self.decode(CacheReport.self, try await admin.request("GET", "/admin/v1/cache"))
+                let ages = try #require(report.ages)
+                #expect((7200..<7300).contains(ages.newest))
+                #expect(ages.median > 86_400 && ages.oldest >= ages.median)
+                #expect((report.heat.objects, report.heat.bytes) == (1, one.storedBytes))
+                let text = CacheText.text(report)
+                #expect(text.contains(" d old, the newest 2 h, half of them over "))
+                #expect(text.contains("heat          1 object, "))
+            }
+        }
+    }
+
     @Test("the totals say how far the scrub is, or that there is none")
     func scrub() async throws {
         for rate in [Int64(0), 16 << 20] {
@@ -138,11 +158,14 @@ import Testing
             for _ in 0..<3 { #expect(cache.store.use(two.chunk(at: 0), of: two)) }
             try await cache.put("media", "aged.mkv", size: 10, created: 1_500_000_000_000_000_000)
             try await cache.serve { admin in
-                for (order, path, hits) in [("hits", "films/two.mkv", 3), ("age", "aged.mkv", 0)] {
+                for (order, path, hits) in [
+                    ("hits", "films/two.mkv", 3), ("heat", "films/two.mkv", 3), ("age", "aged.mkv", 0),
+                ] {
                     let answer = try await admin.request("GET", "/admin/v1/cache/items?sort=\(order)&limit=1")
                     let list = try Self.decode(CacheItemList.self, answer)
                     #expect(list.items.map(\.path) == [path])
                     #expect(list.items.map(\.hits) == [hits])
+                    #expect(list.items.map(\.heat) == [Double(hits)])
                 }
                 #expect(try await admin.request("GET", "/admin/v1/cache/items?sort=size").status == 400)
             }

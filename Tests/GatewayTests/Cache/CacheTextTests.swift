@@ -14,6 +14,7 @@ import Testing
         bytes: Int64,
         chunks: Int,
         hits: Int = 0,
+        heat: Double = 0,
         isPinned: Bool = false,
         created: Int = 1,
         variant: String? = nil
@@ -21,7 +22,7 @@ import Testing
         #"""
         {"number": 1, "source": "media", "path": "\#(path)", "urlPath": "x", "size": \#(size), "revision": "r",
         "isImmutable": false, "created": \#(created), "chunks": \#(chunks), "chunkCount": 9, "bytes": \#(bytes),
-        "hits": \#(hits), "isPinned": \#(isPinned)
+        "hits": \#(hits), "heat": \#(heat), "isPinned": \#(isPinned)
         \#(variant.map { #", "variant": "\#($0)""# } ?? "")}
         """#
     }
@@ -29,14 +30,22 @@ import Testing
     @Test("a list has its numbers in columns, and says that there is more")
     func list() throws {
         let items = [
-            Self.item("films/one.mkv", size: 3 << 30, bytes: 1 << 30, chunks: 1024, hits: 20, isPinned: true),
+            Self.item(
+                "films/one.mkv",
+                size: 3 << 30,
+                bytes: 1 << 30,
+                chunks: 1024,
+                hits: 20,
+                heat: 2.57,
+                isPinned: true
+            ),
             Self.item("a\u{202E}b\\n", size: 10, bytes: 10, chunks: 1, created: 1_000_000, variant: "sd"),
         ]
         #expect(
             CacheText.text(try Self.list(items, total: 5), now: 1_000_119) == """
-                 CACHED     SIZE   PART  CHUNKS  HITS    AGE  OBJECT
-                1.0 GiB  3.0 GiB   33 %    1024    20   11 d  media/films/one.mkv [pinned]
-                   10 B     10 B  100 %       1     0  119 s  media/a\u{FFFD}b\u{FFFD} (sd)
+                 CACHED     SIZE   PART  CHUNKS  HITS  HEAT    AGE  OBJECT
+                1.0 GiB  3.0 GiB   33 %    1024    20   2.5   11 d  media/films/one.mkv [pinned]
+                   10 B     10 B  100 %       1     0   0.0  119 s  media/a\u{FFFD}b\u{FFFD} (sd)
                 and 3 more; see --limit
 
                 """
