@@ -25,6 +25,9 @@ struct clt_settings {
     lt::settings_pack pack;
 };
 
+/// A peer that could not be reached so often is given up. libtorrent counts to 31.
+constexpr int max_failures = 30;
+
 /// The settings of a new session.
 lt::settings_pack default_settings();
 

@@ -26,7 +26,7 @@ constexpr setting settings[] = {
     // A peer that was lost is tried again soon, then after ever longer waits, and never given up: without a tracker
     // nobody would name it anew. A peer that stands still is given up soon.
     { settings_pack::min_reconnect_time, 3 },
-    { settings_pack::max_failcount, 30 },
+    { settings_pack::max_failcount, max_failures },
     { settings_pack::piece_timeout, 10 },
     { settings_pack::request_timeout, 15 },
     { settings_pack::peer_connect_timeout, 7 },

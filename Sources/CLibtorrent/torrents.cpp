@@ -152,6 +152,23 @@ extern "C" clt_code clt_connect_peer(clt_session* session, uint64_t number, cons
     });
 }
 
+extern "C" clt_code clt_retry_peers(clt_session* session, uint64_t number, int32_t max_connections) noexcept {
+    return guarded([&] {
+        const present_torrent torrent = find(*session, number);
+        {
+            const std::lock_guard<std::mutex> lock{ session->mutex };
+            // Peers are counted anew only when this changes.
+            for (const int limit : { max_failures - 1, max_failures }) {
+                lt::settings_pack pack;
+                pack.set_int(lt::settings_pack::max_failcount, limit);
+                open_session(*session).apply_settings(std::move(pack));
+            }
+        }
+        // Looks at the count.
+        torrent.handle.set_max_connections(max_connections);
+    });
+}
+
 extern "C" clt_code clt_add_tracker(clt_session* session, uint64_t number, const char* url) noexcept {
     return guarded([&] {
         require(url != nullptr && url[0] != '\0');

@@ -13,8 +13,7 @@ import Testing
             "configs", "ranges", "random_ranges", "desync", "request_fuzz", "greedy", "paths", "drain", "slow",
             "players", "cache_hits", "cache_random", "cache_kill", "cache_damage", "cache_paused",
             "cache_changes", "http_origin", "http_proxy", "shared_cache", "edges", "torrent_adding", "torrent_seeks",
-            "torrent_players",
-            "monitoring",
+            "torrent_peers", "torrent_players", "monitoring",
         ]
     )
     func promises(name: String) async throws {

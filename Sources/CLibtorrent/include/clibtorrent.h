@@ -345,6 +345,14 @@ clt_code clt_resume_download(clt_session *session, uint64_t torrent) CLT_NOEXCEP
 /** @brief Tries a peer. */
 clt_code clt_connect_peer(clt_session *session, uint64_t torrent, const clt_endpoint *peer) CLT_NOEXCEPT;
 
+/** @brief Has peers that were lost while nothing was wanted tried again, each when its turn has come.
+ *
+ *  libtorrent 2.0.8 connects to no seed while nothing is wanted of a torrent, and goes on to count those as none when
+ *  something is wanted again: without peers that are new it stays alone.
+ *
+ *  @param max_connections  as it was added with */
+clt_code clt_retry_peers(clt_session *session, uint64_t torrent, int32_t max_connections) CLT_NOEXCEPT;
+
 /** @brief Adds a tracker. */
 clt_code clt_add_tracker(clt_session *session, uint64_t torrent, const char *url) CLT_NOEXCEPT;
 

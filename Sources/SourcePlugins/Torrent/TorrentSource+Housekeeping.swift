@@ -15,7 +15,7 @@ extension TorrentSource {
         }
     }
 
-    /// One round: figures, idle torrents, space, torrents that ran out of it.
+    /// One round: figures, idle torrents, space, torrents that ran out of it or of peers.
     package func housekeeping(savesResume: Bool = false) async {
         let torrents = state.withLock { $0.loaded }
         metrics.show(torrents, stored: max(catalogue.knownCount - torrents.count, 0))
@@ -32,6 +32,8 @@ extension TorrentSource {
                 torrent.goOn()
             } else if torrent.hasLostPeers {
                 await startOver(torrent, deletesFiles: false)
+            } else if torrent.lacksPeers {
+                torrent.retryPeers(maxConnections: connectionsPerTorrent)
             }
             if savesResume { await saveResume(torrent, onlyIfModified: true) }
         }

@@ -55,6 +55,9 @@ extension LoadedTorrent {
         session.resumeDownload(number)
     }
 
+    /// Has peers that were lost tried again.
+    func retryPeers(maxConnections: Int32) { session.retryPeers(number, maxConnections: maxConnections) }
+
     /// Takes the torrent out of the session, and waits until it is gone, with its files if they are to be deleted.
     ///
     /// - Throws: `CancellationError`.

@@ -171,6 +171,11 @@ final class LoadedTorrent: Sendable {
     /// Whether it goes on after it was stalled, and has nobody to ask.
     var hasLostPeers: Bool { state.withLock { $0.hasLostPeers && !$0.isStalled && $0.figures.peers == 0 } }
 
+    /// Whether somebody reads and nobody is connected who could send anything.
+    var lacksPeers: Bool {
+        state.withLock { $0.plan?.hasReaders == true && $0.figures.peers == 0 && $0.isInSession && $0.failure == nil }
+    }
+
     /// Pieces that are there; `nil` while that is not known.
     var have: PieceSet? { state.withLock { $0.plan?.have } }
 

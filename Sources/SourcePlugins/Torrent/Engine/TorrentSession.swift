@@ -298,6 +298,11 @@ final class TorrentSession: Sendable {
         }
     }
 
+    /// Has peers that a torrent lost while nothing was wanted of it tried again.
+    func retryPeers(_ number: UInt64, maxConnections: Int32) {
+        clt_retry_peers(handle.session, number, maxConnections)
+    }
+
     /// Asks for the figures of all torrents of which they have changed.
     func postFigures() { clt_session_post_status(handle.session) }
 }

@@ -61,6 +61,7 @@ struct FacadeLifetimeTests {
             clt_get_file_layout(pointer, number, 0, &offset, &size),
             clt_resume_download(pointer, number),
             clt_connect_peer(pointer, number, &peer),
+            clt_retry_peers(pointer, number, 60),
             clt_add_tracker(pointer, number, "http://127.0.0.1:1/announce"),
             clt_save_resume(pointer, number, 0),
         ].map(\.rawValue)
