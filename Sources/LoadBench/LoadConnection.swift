@@ -160,7 +160,7 @@ final class LoadConnection: ChannelInboundHandler {
             fail(LoadFailure(.closed, "the connection ended within the head"))
         // The next request may be sent before they are read.
         case (.idle, _) where hasAnswer, (.asked, HTTPParserError.invalidConstant) where hasAnswer:
-            fail(LoadFailure(.malformed, "bytes after the end of the answer before"))
+            fail(LoadFailure(.malformed, "bytes that are no answer, or after the end of the one before"))
         default: fail(LoadFailure(.malformed, "not HTTP: \(error)"))
         }
     }

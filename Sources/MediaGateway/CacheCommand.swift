@@ -12,7 +12,8 @@ struct CacheCommand: AsyncParsableCommand {
 
             Exits with 0 when all is well, 1 if verify found corrupt chunks, a pin was refused, there was none to end or an \
             object could not be warmed, 64 for wrong usage, 69 if the cache or the gateway cannot be used, 75 if another \
-            process has the cache and no gateway answers, 78 for a bad configuration, 130 if interrupted.
+            process has the cache and no gateway answers, 78 for a bad configuration, 128 and the signal's number if \
+            interrupted.
             """,
         subcommands: [
             Stat.self, List.self, Purge.self, Pin.self, Unpin.self, Pins.self, Warm.self, Verify.self, Rebuild.self,

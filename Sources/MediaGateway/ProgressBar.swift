@@ -47,7 +47,8 @@ final class ProgressBar: Sendable {
         if wasDrawn { write("\r\u{1B}[K") }
     }
 
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    /// The terminal may be gone, of which nobody wants to know then.
+    private func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
     private static var width: Int {
         var size = winsize()

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Dispatch
 import Foundation
+import Synchronization
 
-/// Runs `body`, and cancels it at Ctrl-C, SIGTERM, or SIGHUP. What it returns all the same is returned.
+/// Runs `body`, and cancels it at Ctrl-C, SIGTERM, or SIGHUP. What it returns all the same is returned. A second signal
+/// ends the process at once.
 func untilInterrupted<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
     try await untilSignal(body).value
 }
@@ -12,13 +14,17 @@ func untilSignal<Value: Sendable>(
     _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> (value: Value, signal: Int32?) {
     let arrivals = AsyncStream.makeStream(of: Int32.self)
-    let sources = trappedSignals().map { number in
+    for number in trappedSignals() {
         let source = DispatchSource.makeSignalSource(signal: number)
-        source.setEventHandler { arrivals.continuation.yield(number) }
+        source.setEventHandler {
+            // Whoever asks twice does not want to wait for what is still printed.
+            guard signalCount.wrappingAdd(1, ordering: .relaxed).oldValue == 0 else { _exit(128 + number) }
+            arrivals.continuation.yield(number)
+        }
         source.resume()
-        return source
+        // Until the end of the process: the signal no longer ends it by itself.
+        _ = Unmanaged.passRetained(source as AnyObject)
     }
-    defer { for source in sources { source.cancel() } }
     var arrived: Int32?
     do {
         let value = try await withThrowingTaskGroup(of: Ending<Value>.self) { tasks -> Value in
@@ -38,10 +44,14 @@ func untilSignal<Value: Sendable>(
         }
         return (value, arrived)
     } catch is CancellationError {
-        FileHandle.standardError.write(Data("\nmedia-gateway: interrupted\n".utf8))
+        // The terminal may be gone.
+        try? FileHandle.standardError.write(contentsOf: Data("\nmedia-gateway: interrupted\n".utf8))
         throw ExitCode.interrupted(by: arrived ?? SIGINT)
     }
 }
+
+/// How many have come.
+private let signalCount = Atomic(0)
 
 private enum Ending<Value: Sendable>: Sendable {
     case body(Value)

@@ -45,11 +45,14 @@ import Testing
         #expect(ended.errors.contains(expected))
     }
 
-    @Test("bench that is interrupted tells what it has measured, and exits with 130")
-    func interrupted() async throws {
+    @Test(
+        "bench that is interrupted tells what it has measured, and exits with 128 and the signal's number",
+        arguments: [SIGINT, SIGTERM, SIGHUP]
+    )
+    func interrupted(by signal: Int32) async throws {
         // A server that interrupts who asks it for the second time.
         let script = """
-            import signal, socket, subprocess, sys
+            import socket, subprocess, sys
             socket.setdefaulttimeout(30)
             with socket.create_server(("127.0.0.1", 0)) as server:
                 url = f"http://127.0.0.1:{server.getsockname()[1]}/"
@@ -59,13 +62,16 @@ import Testing
                     client.recv(4096)
                     client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\npong")
                     client.recv(4096)
-                    bench.send_signal(signal.SIGINT)
+                    bench.send_signal(int(sys.argv[2]))
                     sys.exit(bench.wait(30))
                 finally:
                     bench.kill()
             """
-        let ended = try await Program.run(["python3", "-c", script, Program.gateway], program: "/usr/bin/env")
-        #expect(ended.status == 130)
+        let ended = try await Program.run(
+            ["python3", "-c", script, Program.gateway, "\(signal)"],
+            program: "/usr/bin/env"
+        )
+        #expect(ended.status == 128 + signal)
         #expect(ended.output.contains(", interrupted\n"))
         #expect(ended.output.contains(#/requests +1\n/#))
     }
