@@ -14,9 +14,7 @@ package final class CachedObject: Sendable {
     private let storedSize = Atomic<Int64>(0)
     private let pinned: Atomic<Bool>
     private let sent = Atomic(0)
-    /// ``heat``, as a bit pattern, without the hits since it was computed; and how many hits are in it.
-    private let cooledHeat = Atomic<UInt64>(0)
-    private let cooledHits = Atomic(0)
+    private let cooled = Mutex(Cooled())
     /// How many are sending it; far below 0 once its chunks are being deleted.
     private let readers = Atomic(0)
     private static let erased = Int.min / 2
@@ -103,17 +101,22 @@ package final class CachedObject: Sendable {
     func countHit() { sent.wrappingAdd(1, ordering: .relaxed) }
 
     /// How much it was asked for lately: ``hits``, each of which counts half as much after an hour, a quarter after two.
-    package var heat: Double { heat(after: hits) }
+    package var heat: Double { cooled.withLock { $0.heat(after: hits) } }
 
-    private func heat(after hits: Int) -> Double {
-        Double(bitPattern: cooledHeat.load(ordering: .relaxed)) + Double(hits - cooledHits.load(ordering: .relaxed))
+    /// Has the hits until now count for a part of what they did.
+    func cool(to part: Double) {
+        cooled.withLock { cooled in
+            let hits = hits
+            cooled = Cooled(heat: cooled.heat(after: hits) * part, hits: hits)
+        }
     }
 
-    /// Has the hits until now count for a part of what they did. One thread at a time calls this.
-    func cool(to part: Double) {
-        let hits = hits
-        cooledHeat.store((heat(after: hits) * part).bitPattern, ordering: .relaxed)
-        cooledHits.store(hits, ordering: .relaxed)
+    private struct Cooled {
+        var heat = 0.0
+        /// Those that are in it.
+        var hits = 0
+
+        func heat(after hits: Int) -> Double { heat + Double(hits - self.hits) }
     }
 
     /// Whether a pin names it, so that it is not to be evicted as long as there is room for what is pinned.

@@ -203,10 +203,10 @@ extension StoreWriter {
     }
 
     private func lowerOne() {
+        state.withLock { $0.isLowering = false }
         guard let database else { return }
         do {
             try state.withLock { state in
-                state.isLowering = false
                 guard let source = state.lowering.first else { return }
                 // A chunk less may be far below the mark of a small cache.
                 let excess = excess(over: lowMark(of: source, state), of: source)

@@ -221,6 +221,7 @@ extension StoreWriter {
             state.eviction = Self.makeEviction(settings)
             state.eviction.size = limit.load(ordering: .relaxed)
             (state.objects, state.unfinished, state.unwritten) = ([:], [:], [:])
+            state.lowering = []
             countHeld(&state)
         }
         counters.clearContents()

@@ -121,7 +121,7 @@ extension GatewayConfig.Cache {
     }
 
     private static let lowMarks = 50...100
-    private static let lowMarkExpectation = "a part of cache.size from \"50%\" to \"100%\""
+    private static let lowMarkExpectation = "a part from \"50%\" to \"100%\""
     private static let chunkSizes = (16...24).map { Int64(1) << $0 }
     static let fewestChunks: Int64 = 8
     private static let fastestScrub = ByteRate(bytesPerSecond: 1 << 40)

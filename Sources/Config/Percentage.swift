@@ -5,6 +5,7 @@ package struct Percentage: Sendable, Hashable, CustomStringConvertible {
 
     /// - Precondition: `value` is from 0 to 100.
     package init(_ value: Int) {
+        precondition((0...100).contains(value), "a percentage is from 0 to 100")
         self.value = value
     }
 

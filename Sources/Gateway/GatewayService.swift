@@ -33,16 +33,16 @@ package struct GatewayService: Sendable {
         let group = MultiThreadedEventLoopGroup.singleton
         let pool = NIOThreadPool(numberOfThreads: 4 * max(System.coreCount, 2))
         pool.start()
-        // Readers of what is not in memory are not to take the processor from those of what is.
-        let diskThreads = 2 * max(System.coreCount, 2)
-        let diskPool = NIOThreadPool(numberOfThreads: diskThreads)
-        diskPool.start()
-        diskPool.goBehindOthers(count: diskThreads)
+        // Readers of chunks that are not in memory are not to take the processor from those of chunks that are.
+        let cacheThreads = 4 * max(System.coreCount, 2)
+        let cachePool = NIOThreadPool(numberOfThreads: cacheThreads)
+        cachePool.start()
+        cachePool.goBehindOthers(count: cacheThreads)
         let cache =
             config.cache.enabled
             ? try ChunkStore(
                 ChunkStoreSettings(config.cache, sources: config.sources),
-                pool: diskPool,
+                pool: cachePool,
                 logger: telemetry.logger
             ) : nil
         let table = setup.makeSources(logger: telemetry.logger, pool: pool, objects: status.objects)
@@ -84,7 +84,7 @@ package struct GatewayService: Sendable {
             defer { tasks.cancelAll() }
             try await tasks.next()
         }
-        try? await diskPool.shutdownGracefully()
+        try? await cachePool.shutdownGracefully()
         try? await pool.shutdownGracefully()
     }
 

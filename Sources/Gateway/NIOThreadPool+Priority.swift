@@ -3,7 +3,7 @@ import Glibc
 import NIOPosix
 
 extension NIOThreadPool {
-    /// To the scheduler a thread weighs a tenth of an event loop's with it.
+    /// What is added to the process's own nice value. To the scheduler a thread weighs a tenth of an event loop's with it.
     private static let niceness: Int32 = 10
 
     /// Has its threads go behind others where processors are short, event loops above all. Blocks until every one of them
@@ -11,11 +11,12 @@ extension NIOThreadPool {
     ///
     /// - Precondition: the pool has `count` threads, and has just been started: nothing runs on it.
     func goBehindOthers(count: Int) {
+        let niceness = min(getpriority(Int32(PRIO_PROCESS.rawValue), 0) + Self.niceness, 19)
         let (isSet, areAllSet) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         for _ in 0..<count {
             submit { _ in
                 // 0 is this thread. What refuses, leaves it as it is.
-                _ = setpriority(Int32(PRIO_PROCESS.rawValue), 0, Self.niceness)
+                _ = setpriority(Int32(PRIO_PROCESS.rawValue), 0, niceness)
                 isSet.signal()
                 // So that no thread has two turns.
                 areAllSet.wait()

@@ -51,7 +51,7 @@ package struct CacheRoutes: Sendable {
     private func addReading(to router: Router<GatewayRequestContext>) {
         router.get("/admin/v1/cache") { _, context -> Response in
             try QueryParameters(context.request.query).allowOnly([])
-            return .json(cache.report())
+            return .json(await offLoop { cache.report() })
         }
         router.get("/admin/v1/cache/items") { _, context -> Response in
             let query = try CacheItemQuery(QueryParameters(context.request.query))
