@@ -4,7 +4,7 @@ import Foundation
 import Synchronization
 
 /// Runs `body`, and cancels it at Ctrl-C, SIGTERM, or SIGHUP. What it returns all the same is returned. A second signal
-/// ends the process at once.
+/// ends the process at once. A process calls this or ``untilSignal(_:)`` once.
 func untilInterrupted<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
     try await untilSignal(body).value
 }
