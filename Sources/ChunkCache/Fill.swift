@@ -8,16 +8,14 @@ import Synchronization
 final class Fill: Sendable {
     private struct State {
         /// From the start of the fill to the end of the chunk, and then from the start of the chunk.
-        var tail: [ByteBuffer] = []
-        var head: [ByteBuffer] = []
-        var tailEnd: Int
-        var headEnd = 0
+        var tail = ChunkBytes()
+        var head = ChunkBytes()
         var failure: (any Error)?
         var waiters: [UInt64: (offset: Int, continuation: CheckedContinuation<Void, any Error>)] = [:]
         var nextWaiter: UInt64 = 0
 
         func has(_ offset: Int, start: Int) -> Bool {
-            offset >= start ? offset < tailEnd : offset < headEnd
+            offset >= start ? offset < start + tail.count : offset < head.count
         }
     }
 
@@ -42,13 +40,13 @@ final class Fill: Sendable {
         self.start = min(start, range.count)
         self.run = run
         self.budget = budget
-        self.state = Mutex(State(tailEnd: min(start, range.count)))
+        self.state = Mutex(State())
     }
 
     deinit { budget.giveBack(length) }
 
     /// How much of the chunk has come.
-    var count: Int { state.withLock { $0.tailEnd - start + $0.headEnd } }
+    var count: Int { state.withLock { $0.tail.count + $0.head.count } }
 
     var isComplete: Bool { count == length }
 
@@ -68,23 +66,30 @@ final class Fill: Sendable {
     var wasRead: Bool { hasReader.load(ordering: .relaxed) }
 
     /// The chunk's bytes in order. Only if it is complete.
-    var pieces: [ByteBuffer] { state.withLock { $0.head + $0.tail } }
+    var bytes: ChunkBytes {
+        let (head, tail) = state.withLock { ($0.head, $0.tail) }
+        var bytes = head
+        bytes.append(tail)
+        return bytes
+    }
 
     /// What the fill still lacks, as offsets in the chunk: the tail if that is not complete, else the head.
     var missing: Range<Int> {
-        state.withLock { $0.tailEnd < length ? $0.tailEnd..<length : $0.headEnd..<start }
+        state.withLock { state in
+            let tailEnd = start + state.tail.count
+            return tailEnd < length ? tailEnd..<length : state.head.count..<start
+        }
     }
 
     /// Takes the next bytes of the part that ``missing`` names; they do not go beyond it, and one task brings them.
     func append(_ piece: ByteBuffer) {
         guard piece.readableBytes > 0 else { return }
+        let bytes = ChunkBytes(piece)
         let ready = state.withLock { state -> [CheckedContinuation<Void, any Error>] in
-            if state.tailEnd < length {
-                state.tail.append(piece)
-                state.tailEnd += piece.readableBytes
+            if start + state.tail.count < length {
+                state.tail.append(bytes)
             } else {
-                state.head.append(piece)
-                state.headEnd += piece.readableBytes
+                state.head.append(bytes)
             }
             let ready = state.waiters.filter { state.has($0.value.offset, start: start) }
             for id in ready.keys { state.waiters[id] = nil }
@@ -125,7 +130,7 @@ final class Fill: Sendable {
     private static func find(_ offset: Int, _ limit: Int, _ start: Int, _ state: State) -> ByteBuffer? {
         guard limit > 0, state.has(offset, start: start) else { return nil }
         var begin = offset >= start ? start : 0
-        for piece in offset >= start ? state.tail : state.head {
+        for piece in offset >= start ? state.tail.pieces : state.head.pieces {
             if offset < begin + piece.readableBytes {
                 let skipped = offset - begin
                 let count = min(piece.readableBytes - skipped, limit)

@@ -58,8 +58,8 @@ extension StoreWriter {
         let object = fill.object
         let isNewObject = state.objects[object.number] == nil
         let record = isNewObject ? object.currentRecord.encoded() : nil
-        let pieces = fill.pieces
-        guard !isNewObject || record != nil, let size = ChunkRecord.valueSize(of: pieces) else {
+        let bytes = fill.bytes
+        guard !isNewObject || record != nil, let size = ChunkRecord.valueSize(of: bytes) else {
             throw CacheDirectoryError(reason: "the object's record is too long to be stored")
         }
         let replaced = try database.environment.write { transaction in
@@ -71,7 +71,7 @@ extension StoreWriter {
             }
             let replaced = try transaction.withValue(for: fill.id, in: database.chunks) { $0.byteCount }
             try transaction.put(size: size, for: fill.id, in: database.chunks) { value in
-                ChunkRecord.write(pieces, id: fill.id, into: &value)
+                ChunkRecord.write(bytes, id: fill.id, into: &value)
             }
             return replaced
         }

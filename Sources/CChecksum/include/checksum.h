@@ -19,7 +19,14 @@
  */
 uint32_t checksum_crc32c(uint32_t crc, const void *bytes, size_t count);
 
-/* The same without any special instruction: what every processor can do, and what the other one is tested against. */
+/*
+ * Returns the CRC-32C of a message whose beginning has the CRC-32C `first`, and whose rest, of `count` bytes, has `second`:
+ * parts of a message may be summed up in any order. Costs about as much as 64 bytes of the message do, for each bit of
+ * `count` that is set.
+ */
+uint32_t checksum_crc32c_combine(uint32_t first, uint32_t second, uint64_t count);
+
+/* The same as checksum_crc32c() without any special instruction: what every processor can do, and what the other one is tested against. */
 uint32_t checksum_crc32c_portable(uint32_t crc, const void *bytes, size_t count);
 
 #endif

@@ -224,7 +224,8 @@ package struct CacheRebuild {
     /// - Returns: `false` if there is no room for it in a cache of that size.
     private mutating func write(_ chunk: GridChange.Chunk, of record: ObjectRecord, isFirst: Bool) throws -> Bool {
         let id = ChunkID(object: record.number, index: chunk.index)
-        guard let size = ChunkRecord.valueSize(of: [chunk.bytes]), let encoded = record.encoded() else { return false }
+        let chunkBytes = ChunkBytes(chunk.bytes)
+        guard let size = ChunkRecord.valueSize(of: chunkBytes), let encoded = record.encoded() else { return false }
         let recordBytes = isFirst && !record.attributes.isEmpty ? StoreWriter.pageBytes(encoded.readableBytes) : 0
         let bytes = StoreWriter.pageBytes(size) + recordBytes
         guard storedBytes + bytes <= settings.size else { return false }
@@ -236,7 +237,7 @@ package struct CacheRebuild {
                 }
             }
             try transaction.put(size: size, for: id, in: new.chunks) { value in
-                ChunkRecord.write([chunk.bytes], id: id, into: &value)
+                ChunkRecord.write(chunkBytes, id: id, into: &value)
             }
         }
         storedBytes += bytes

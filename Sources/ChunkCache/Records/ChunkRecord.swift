@@ -1,5 +1,5 @@
 import CChecksum
-package import NIOCore
+import NIOCore
 
 /// The sixteen bytes in front of a chunk's own: what tells a whole and right chunk from anything else.
 ///
@@ -72,35 +72,30 @@ package struct ChunkRecord: Sendable, Hashable {
         return nil
     }
 
-    /// Size of the value for a chunk in `pieces`; `nil` if that is more than a chunk may have.
-    package static func valueSize(of pieces: [ByteBuffer]) -> Int? {
-        var length = 0
-        for piece in pieces {
-            length += piece.readableBytes
-            guard length <= maxLength else { return nil }
-        }
-        return headerSize + length
+    /// Size of the value for a chunk of these bytes; `nil` if that is more than a chunk may have.
+    package static func valueSize(of bytes: ChunkBytes) -> Int? {
+        bytes.count <= maxLength ? headerSize + bytes.count : nil
     }
 
-    /// Writes the header and the chunk, whose bytes lie in `pieces` one after the other, straight into `value`.
+    /// Writes the header and the chunk straight into `value`.
     ///
     /// - Precondition: `value` has the size that ``valueSize(of:)`` gives.
-    package static func write(_ pieces: [ByteBuffer], id: ChunkID, into value: inout MutableRawSpan) {
-        precondition(valueSize(of: pieces) == value.byteCount, "the value must have the size of the chunk's record")
+    package static func write(_ bytes: ChunkBytes, id: ChunkID, into value: inout MutableRawSpan) {
+        precondition(valueSize(of: bytes) == value.byteCount, "the value must have the size of the chunk's record")
         value.withUnsafeMutableBytes { value in
             value.storeBytes(of: magic, as: UInt32.self)
             value.storeBytes(of: UInt32(value.count - headerSize).littleEndian, toByteOffset: 4, as: UInt32.self)
             value.storeBytes(of: format.littleEndian, toByteOffset: 12, as: UInt16.self)
             value.storeBytes(of: 0, toByteOffset: 14, as: UInt16.self)
-            var checksum = checksum(of: id, header: UnsafeRawBufferPointer(value))
             var end = headerSize
-            for piece in pieces {
-                piece.withUnsafeReadableBytes { bytes in
-                    UnsafeMutableRawBufferPointer(rebasing: value[end...]).copyMemory(from: bytes)
-                    checksum = checksum_crc32c(checksum, bytes.baseAddress, bytes.count)
-                    end += bytes.count
+            for piece in bytes.pieces {
+                piece.withUnsafeReadableBytes { piece in
+                    UnsafeMutableRawBufferPointer(rebasing: value[end...]).copyMemory(from: piece)
+                    end += piece.count
                 }
             }
+            let begun = checksum(of: id, header: UnsafeRawBufferPointer(value))
+            let checksum = checksum_crc32c_combine(begun, bytes.checksum, UInt64(bytes.count))
             value.storeBytes(of: checksum.littleEndian, toByteOffset: 8, as: UInt32.self)
         }
     }

@@ -52,4 +52,30 @@ struct ChecksumTests {
             #expect(Array(bytes[cut...]).withUnsafeBytes { checksum_crc32c(first, $0.baseAddress, $0.count) } == whole)
         }
     }
+
+    @Test("parts that were summed up each for itself have the sum of the whole")
+    func combined() {
+        var random = RecordRandom(state: 3)
+        let bytes = random.bytes(10_000)
+        let whole = checksum_crc32c(0, bytes, bytes.count)
+        for cut in [0, 1, 7, 8, 3071, 3072, 5000, 9999, 10_000] {
+            let rest = Array(bytes[cut...])
+            let (first, second) = (checksum_crc32c(0, bytes, cut), checksum_crc32c(0, rest, rest.count))
+            #expect(checksum_crc32c_combine(first, second, UInt64(rest.count)) == whole)
+        }
+        // 5 GiB of zeros behind a byte, in the steps that 32 bits do not hold.
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        let mebibyte = checksum_crc32c(0, zeros, zeros.count)
+        let gibibyte = (0..<10).reduce((sum: mebibyte, count: UInt64(1) << 20)) { part, _ in
+            (checksum_crc32c_combine(part.sum, part.sum, part.count), part.count * 2)
+        }
+        let byte = checksum_crc32c(0, [1], 1)
+        let inSteps = (0..<5).reduce(byte) { sum, _ in
+            checksum_crc32c_combine(sum, gibibyte.sum, gibibyte.count)
+        }
+        let behind = (0..<5).reduce(UInt32(0)) { sum, _ in
+            checksum_crc32c_combine(sum, gibibyte.sum, gibibyte.count)
+        }
+        #expect(checksum_crc32c_combine(byte, behind, 5 << 30) == inSteps)
+    }
 }

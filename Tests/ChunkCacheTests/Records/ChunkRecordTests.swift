@@ -6,12 +6,17 @@ struct ChunkRecordTests {
     private static let id = ChunkID(object: 0x0102_0304_0506_0708, index: 9)
 
     private func encode(_ pieces: [ByteBuffer], id: ChunkID = Self.id) throws -> [UInt8] {
-        var value = [UInt8](repeating: 0xAA, count: try #require(ChunkRecord.valueSize(of: pieces)))
+        let chunk = chunk(of: pieces)
+        var value = [UInt8](repeating: 0xAA, count: try #require(ChunkRecord.valueSize(of: chunk)))
         value.withUnsafeMutableBytes { bytes in
             var span = bytes.mutableBytes
-            ChunkRecord.write(pieces, id: id, into: &span)
+            ChunkRecord.write(chunk, id: id, into: &span)
         }
         return value
+    }
+
+    private func chunk(of pieces: [ByteBuffer]) -> ChunkBytes {
+        pieces.reduce(into: ChunkBytes()) { $0.append(ChunkBytes($1)) }
     }
 
     private func fault(_ value: [UInt8], id: ChunkID = Self.id) -> ChunkRecordFault? {
@@ -125,11 +130,11 @@ struct ChunkRecordTests {
         let environment = try database.open()
         let table = try environment.records
         var random = RecordRandom(state: 7)
-        let pieces = (0..<4).map { _ in ByteBuffer(bytes: random.bytes(50_000)) }
-        let size = try #require(ChunkRecord.valueSize(of: pieces))
+        let chunk = chunk(of: (0..<4).map { _ in ByteBuffer(bytes: random.bytes(50_000)) })
+        let size = try #require(ChunkRecord.valueSize(of: chunk))
         try environment.write { transaction in
             try transaction.put(size: size, for: Self.id, in: table) { room in
-                ChunkRecord.write(pieces, id: Self.id, into: &room)
+                ChunkRecord.write(chunk, id: Self.id, into: &room)
             }
         }
         let length = try environment.read { transaction in
