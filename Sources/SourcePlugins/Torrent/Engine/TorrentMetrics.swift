@@ -40,7 +40,7 @@ struct TorrentMetrics: Sendable {
 
     func countIdle() { idleRemoved.increment() }
 
-    /// A reader waited for a piece it needed.
+    /// A reader waited for a piece it needed, in vain or not.
     func observePieceWait(_ time: Duration) { pieceWait.recordNanoseconds(time.wholeNanoseconds) }
 
     /// - Parameter stored: how many torrents are known and not loaded.

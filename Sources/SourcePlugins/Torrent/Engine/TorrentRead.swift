@@ -106,9 +106,7 @@ final class TorrentRead: Sendable {
     private func whole(_ piece: Int, _ part: Range<Int>) async throws -> ByteBuffer {
         var bytes = state.withLock { state in state.current.flatMap { $0.piece == piece ? $0.bytes : nil } }
         if bytes == nil {
-            let start = ContinuousClock.now
-            bytes = try await torrent.bytes(of: piece)
-            torrent.metrics.observePieceWait(.now - start)
+            bytes = try await waiting { try await torrent.bytes(of: piece) }
             state.withLock { $0.current = bytes.map { (piece, $0) } }
         }
         guard let bytes, bytes.count >= part.upperBound else {
@@ -121,9 +119,7 @@ final class TorrentRead: Sendable {
         var failure = SourceError(.unavailable, "the file of the torrent is not there")
         // The files may be deleted between the one and the other, and then come again.
         for _ in 0..<3 {
-            let start = ContinuousClock.now
-            try await torrent.presence(of: piece)
-            torrent.metrics.observePieceWait(.now - start)
+            try await waiting { try await torrent.presence(of: piece) }
             do {
                 return try await pool.call { [self] in try read(range, in: piece) }
             } catch let error as SourceError {
@@ -132,6 +128,13 @@ final class TorrentRead: Sendable {
             }
         }
         throw failure
+    }
+
+    /// Counts how long `wait` takes, also where it ends without the piece.
+    private func waiting<Result: Sendable>(_ wait: () async throws -> Result) async throws -> Result {
+        let start = ContinuousClock.now
+        defer { torrent.metrics.observePieceWait(.now - start) }
+        return try await wait()
     }
 
     private func closeFile() {
