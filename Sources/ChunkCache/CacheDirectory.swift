@@ -10,7 +10,7 @@ import Synchronization
 /// | `data.mdb.bad` | the last one that could not be used |
 /// | `rebuild` | a database that is being made to take the place of this one |
 /// | `lock` | locked by the process that has the cache |
-/// | `state` | which start of the machine the database was opened in; gone if it was closed in order |
+/// | `state` | which start of the machine the database was opened in, and whether it waits for the disk; gone if it was closed in order |
 /// | `crashed` | there while the database is new to the process; not empty if that crashed meanwhile |
 final class CacheDirectory: Sendable {
     let path: String
@@ -58,19 +58,23 @@ final class CacheDirectory: Sendable {
     /// Whether the database is, or was left, open.
     var isMarkedOpen: Bool { access(stateFile, F_OK) == 0 }
 
-    /// Whether the machine stopped while the database was open: what was not yet on the disk is lost, in no order.
+    /// Whether the machine stopped while the database was open, and that did not wait for the disk: what was not there yet is
+    /// lost, in no order.
     var wasCutOff: Bool {
         guard let left = FileManager.default.contents(atPath: stateFile) else { return false }
-        return String(decoding: left, as: UTF8.self) != Self.bootID
+        let lines = String(decoding: left, as: UTF8.self).split(separator: "\n")
+        return lines.first.map(String.init) != Self.bootID && !lines.dropFirst().contains(Self.strictMark)
     }
+
+    private static let strictMark: Substring = "strict"
 
     /// Notes that the database is open from now on. On the disk when this returns: the first change of the database may
     /// get there at any time.
-    func markOpen() throws {
+    func markOpen(_ durability: LMDBSettings.Durability) throws {
         let file = open(stateFile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw CacheDirectoryError.last("cannot open \(stateFile)") }
         defer { close(file) }
-        let text = Array(Self.bootID.utf8)
+        let text = Array((durability == .strict ? "\(Self.bootID)\n\(Self.strictMark)\n" : "\(Self.bootID)\n").utf8)
         guard write(file, text, text.count) == text.count, fsync(file) == 0 else {
             throw CacheDirectoryError.last("cannot write \(stateFile)")
         }
@@ -160,7 +164,8 @@ final class CacheDirectory: Sendable {
 
     private static let bootID: String = {
         let text = FileManager.default.contents(atPath: "/proc/sys/kernel/random/boot_id")
-        return text.map { String(decoding: $0, as: UTF8.self) } ?? "unknown"
+        let line = text.flatMap { String(decoding: $0, as: UTF8.self).split(separator: "\n").first }
+        return line.map(String.init) ?? "unknown"
     }()
 }
 

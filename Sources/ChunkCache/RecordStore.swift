@@ -22,6 +22,7 @@ package final class RecordStore: Sendable {
         var database: Database?
         var isClosed = false
         var setAside: String?
+        var damagedValues = 0
     }
 
     let place: CacheDirectory
@@ -54,6 +55,9 @@ package final class RecordStore: Sendable {
     /// Why a database was set aside since this was made; `nil` if none was.
     package var setAside: String? { state.withLock { $0.setAside } }
 
+    /// How many values were not what was stored, and were removed, since this was made.
+    package var damagedValues: Int { state.withLock { $0.damagedValues } }
+
     /// The value that was stored under `key`; `nil` if there is none.
     ///
     /// - Throws: ``RecordStoreError``.
@@ -68,6 +72,7 @@ package final class RecordStore: Sendable {
         case .some(.some(let value)): return value
         case .some(.none):
             try removeDamaged(key)
+            state.withLock { $0.damagedValues += 1 }
             return nil
         case .none: return nil
         }

@@ -46,9 +46,14 @@ extension StoreWriter {
         guard settings.mayReplace || !place.hasCrashed else {
             throw CacheDirectoryError(reason: "the gateway that had the cache crashed soon after it was started")
         }
+        guard settings.mayReplace || !place.wasCutOff else {
+            throw CacheDirectoryError(
+                reason: "the machine stopped while the cache was open; the gateway begins a new one when it starts"
+            )
+        }
         if place.hasCrashed {
             setAside(place, because: "the process crashed soon after it was opened", counters.lostToCrash)
-        } else if settings.mayReplace, settings.durability == .relaxed, place.wasCutOff {
+        } else if place.wasCutOff {
             logger.notice("cache emptied: the machine stopped while it was open")
             place.setAside(keep: false)
             counters.lostToMachine.add(1)
@@ -57,17 +62,18 @@ extension StoreWriter {
         let wasMarked = place.isMarkedOpen
         place.watchForCrashes()
         do {
-            try place.markOpen()
+            try place.markOpen(settings.durability)
             do {
                 try openDatabase(place)
             } catch let error as OtherFormat {
                 guard settings.mayReplace else {
-                    throw CacheDirectoryError(reason: "\(error); `media-gateway cache rebuild` changes that")
+                    let advice = error.canBeRebuilt ? "; `media-gateway cache rebuild` changes that" : ""
+                    throw CacheDirectoryError(reason: "\(error)\(advice)")
                 }
-                logger.warning(
-                    "cache emptied; `media-gateway cache rebuild` before the start would have kept what was in it",
-                    metadata: ["reason": "\(error)"]
-                )
+                let advice =
+                    error.canBeRebuilt
+                    ? "; `media-gateway cache rebuild` before the start would have kept what was in it" : ""
+                logger.warning("cache emptied\(advice)", metadata: ["reason": "\(error)"])
                 place.setAside(keep: false)
                 counters.lostToFormat.add(1)
                 try openDatabase(place)
@@ -102,8 +108,11 @@ extension StoreWriter {
 
     /// - Throws: ``OtherFormat``.
     private func checkFormat(_ database: Database) throws {
-        guard let found = try database.format() else { return try database.setFormat(settings) }
         let wanted = Database.format(settings)
+        guard let found = try database.format() else {
+            guard try database.isEmpty() else { throw OtherFormat(found: "not told", wanted: wanted) }
+            return try database.setFormat(settings)
+        }
         guard found == wanted else { throw OtherFormat(found: found, wanted: wanted) }
     }
 
@@ -205,16 +214,21 @@ extension StoreWriter {
             self.reset()
             guard self.settings.mayReplace else { return self.fail(error) }
             self.setAside(place, because: "\(error)", self.counters.lostToDamage)
-            do {
-                try self.openDatabase(place)
-            } catch {
-                self.fail(error)
-            }
+            self.openAnew(place)
+        }
+    }
+
+    /// Opens a database in the place of one that was put away.
+    func openAnew(_ place: CacheDirectory) {
+        do {
+            try openDatabase(place)
+        } catch {
+            fail(error)
         }
     }
 
     /// Forgets everything that was in the database.
-    private func reset() {
+    func reset() {
         _ = directory.removeAll { _ in true }
         table.removeAllStored()
         state.withLock { state in
@@ -284,6 +298,20 @@ extension StoreWriter.Database {
         }
     }
 
+    /// Whether it has neither chunks nor objects.
+    func isEmpty() throws -> Bool {
+        var isEmpty = true
+        try environment.read { transaction in
+            for table in [chunks, objects] {
+                try transaction.walk(table) { _, _ in
+                    isEmpty = false
+                    return .stop
+                }
+            }
+        }
+        return isEmpty
+    }
+
     func setFormat(_ settings: ChunkStoreSettings) throws {
         try environment.write { transaction in
             try transaction.put(Array(Self.format(settings).utf8).span.bytes, for: Self.formatKey, in: about)
@@ -295,6 +323,9 @@ extension StoreWriter.Database {
 private struct OtherFormat: Error, CustomStringConvertible {
     let found: String
     let wanted: String
+
+    /// Whether only the size of the chunks is another one.
+    var canBeRebuilt: Bool { found.split(separator: " ").first == wanted.split(separator: " ").first }
 
     var description: String { "its format and chunk size are \(found), and not \(wanted)" }
 }

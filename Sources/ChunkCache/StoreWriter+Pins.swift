@@ -11,8 +11,8 @@ extension StoreWriter {
     /// Takes in the pins of the last process. Comes before the objects do; later, only if that failed.
     func loadPins(_ place: CacheDirectory) {
         do {
-            let (pins, setAside) = try PinRecords(place).load()
-            if let setAside { logger.error("pins were damaged and are gone", metadata: ["reason": "\(setAside)"]) }
+            let (pins, damage) = try PinRecords(place).load()
+            if let damage { logger.error("pins were damaged and are gone", metadata: ["reason": "\(damage)"]) }
             directory.set(pins: pins)
             access.withLock { $0.pinFailure = nil }
         } catch {

@@ -13,13 +13,14 @@ struct PinRecords {
 
     /// Reads the pins, of which there are none where nothing was ever pinned. Blocks.
     ///
-    /// - Returns: besides, why records had to be set aside that were damaged, if that happened now.
+    /// - Returns: besides, what was wrong with records that were damaged and are gone, if that was found now.
     /// - Throws: ``RecordStoreError``, or what is wrong with the record.
-    func load() throws -> (pins: [Pin], setAside: String?) {
+    func load() throws -> (pins: [Pin], damage: String?) {
         guard FileManager.default.fileExists(atPath: directory) else { return ([], nil) }
         return try withStore { store in
             let value = try store.value(Self.key)
-            return (try value.map { try JSONDecoder().decode([Pin].self, from: Data($0)) } ?? [], store.setAside)
+            let damage = store.setAside ?? (store.damagedValues > 0 ? "their checksum is wrong" : nil)
+            return (try value.map { try JSONDecoder().decode([Pin].self, from: Data($0)) } ?? [], damage)
         }
     }
 

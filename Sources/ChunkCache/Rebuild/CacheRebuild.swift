@@ -69,8 +69,8 @@ package struct CacheRebuild {
         guard !place.hasCrashed else {
             throw CacheRebuildError.unusable("the gateway that had the cache crashed soon after it was started")
         }
-        guard settings.durability == .strict || !place.wasCutOff else {
-            throw CacheRebuildError.unusable("the machine stopped while the cache was open, and cache.sync is relaxed")
+        guard !place.wasCutOff else {
+            throw CacheRebuildError.unusable("the machine stopped while the cache was open, and cache.sync was relaxed")
         }
         // One wait for the disk, at the end, is enough.
         var opening = settings

@@ -249,6 +249,30 @@ struct PinTests {
         }
     }
 
+    @Test("pins of which a bit has turned over are gone, with an error in the log")
+    func flippedPins() async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                let isNew = try await store.pin(pin("one"))
+                #expect(isNew)
+            }
+            let file = URL(fileURLWithPath: cache.path + "/pins/data.mdb")
+            var data = try Data(contentsOf: file)
+            var start = data.startIndex
+            // Wherever the record is, or was.
+            while let found = data.range(of: Data("MGR1".utf8), in: start..<data.endIndex) {
+                data[found.upperBound + 6] ^= 1
+                start = found.upperBound
+            }
+            #expect(start > data.startIndex)
+            try data.write(to: file)
+            try await cache.open { store in
+                #expect(store.pins == [])
+                #expect(cache.log.messages == ["pins were damaged and are gone"])
+            }
+        }
+    }
+
     @Test("pins that cannot be read are not said to be none, and hold what is there once they can be")
     func unreadable() async throws {
         try await TestCache.with { cache in

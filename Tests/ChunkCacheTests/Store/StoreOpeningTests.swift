@@ -137,17 +137,55 @@ struct StoreOpeningTests {
     }
 
     @Test(
-        "a cache that was open when the machine stopped is trusted only if it waits for the disk",
-        arguments: [
-            (LMDBSettings.Durability.relaxed, 0), (.strict, 10),
-        ]
+        "a cache that was open when the machine stopped is trusted only if it waited for the disk, whatever it does now",
+        arguments: [LMDBSettings.Durability.relaxed, .strict],
+        [LMDBSettings.Durability.relaxed, .strict]
     )
-    func cutOff(durability: LMDBSettings.Durability, chunks: Int) async throws {
+    func cutOff(then: LMDBSettings.Durability, now: LMDBSettings.Durability) async throws {
         try await TestCache.with { cache in
             try await cache.fill(origin)
-            #expect(!FileManager.default.fileExists(atPath: cache.path + "/state"))
-            try Data("another start of the machine".utf8).write(to: URL(fileURLWithPath: cache.path + "/state"))
-            try await cache.open({ $0.durability = durability }) { #expect($0.usage.chunks == chunks) }
+            let state = URL(fileURLWithPath: cache.path + "/state")
+            #expect(!FileManager.default.fileExists(atPath: state.path))
+            var left = ""
+            try await cache.open({ $0.durability = then }) { _ in left = try String(contentsOf: state, encoding: .utf8)
+            }
+            let otherStart = left.split(separator: "\n").dropFirst().reduce("another start of the machine") {
+                "\($0)\n\($1)"
+            }
+            try Data("\(otherStart)\n".utf8).write(to: state)
+            // Whoever only looks at it does not have it, and does not make it look whole.
+            let isTrusted = then == .strict
+            try await cache.open({ ($0.durability, $0.mayReplace) = (now, false) }) {
+                #expect($0.isOpen == isTrusted)
+                #expect($0.usage.chunks == (isTrusted ? 10 : 0))
+            }
+            if isTrusted { try Data("\(otherStart)\n".utf8).write(to: state) }
+            try await cache.open({ $0.durability = now }) { store in
+                #expect(store.usage.chunks == (isTrusted ? 10 : 0))
+                #expect(store.counters.lostToMachine.value == (isTrusted ? 0 : 1))
+            }
+        }
+    }
+
+    @Test(
+        "a database of another format begins anew, without advice that would not help",
+        arguments: ["2 65536", "0 65536", "nonsense", nil]
+    )
+    func otherFormat(format: String?) async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            try cache.setFormat(format)
+            try await cache.open({ $0.mayReplace = false }) { store in
+                #expect(store.failure?.contains("format") == true)
+                #expect(store.failure?.contains("rebuild") == false)
+            }
+            try await cache.open { store in
+                #expect(store.isOpen)
+                #expect(store.counters.lostToFormat.value == 1)
+                #expect(!cache.log.messages.contains { $0.contains("rebuild") })
+                _ = try await readAll(in: store)
+                #expect(store.usage.chunks == 10)
+            }
         }
     }
 

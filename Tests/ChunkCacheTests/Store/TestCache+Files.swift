@@ -31,6 +31,21 @@ extension TestCache {
         }
     }
 
+    /// Has the database say that it is of another format, or nothing of its format.
+    func setFormat(_ format: String?) throws {
+        try withDatabase { environment, _, _ in
+            let about = try #require(environment.table("about"))
+            let key = Array("format".utf8)
+            try environment.write { transaction in
+                if let format {
+                    try transaction.put(Array(format.utf8).span.bytes, for: key, in: about)
+                } else {
+                    try transaction.delete(key, from: about)
+                }
+            }
+        }
+    }
+
     func counts() throws -> (chunks: Int, objects: Int) {
         try withDatabase { environment, chunks, objects in
             try environment.read { (try $0.count(chunks), try $0.count(objects)) }
