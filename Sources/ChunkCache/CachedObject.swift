@@ -59,7 +59,7 @@ package final class CachedObject: Sendable {
     package var size: Int64 { record.size }
 
     /// Whether the object was replaced or purged: what is being sent of it may go on, but nothing more is stored.
-    var isRetired: Bool { retired.load(ordering: .relaxed) }
+    package var isRetired: Bool { retired.load(ordering: .relaxed) }
 
     func retire() { retired.store(true, ordering: .relaxed) }
 

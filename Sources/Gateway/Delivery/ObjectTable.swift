@@ -58,11 +58,13 @@ package final class ObjectTable: Sendable {
 
     package var count: Int { state.withLock { $0.entries.count } }
 
-    /// - Returns: what is known at `now`; `nil` means ask the source.
+    /// - Returns: what is known at `now`; `nil` means ask the source. What the cache has forgotten is not known either: nothing
+    ///   of it could be stored.
     package func lookup(_ key: Key, now: ContinuousClock.Instant) -> Known? {
         state.withLock { state in
             guard let entry = state.entries[key] else { return nil }
-            guard let end = entry.validUntil, end <= now else { return entry.known }
+            let isOver = entry.validUntil.map { $0 <= now } ?? false
+            guard isOver || entry.known.cached?.isRetired == true else { return entry.known }
             state.entries[key] = nil
             return nil
         }
@@ -101,7 +103,9 @@ package final class ObjectTable: Sendable {
     package func removeAll(where condition: (CachedObject) -> Bool) {
         state.withLock { state in
             state.purges += 1
-            state.entries = state.entries.filter { entry in entry.value.known.cached.map(condition) != true }
+            // Made anew, the table would take longer, and hits wait for it.
+            let gone = state.entries.filter { entry in entry.value.known.cached.map(condition) == true }.keys
+            for key in gone { state.entries[key] = nil }
         }
     }
 

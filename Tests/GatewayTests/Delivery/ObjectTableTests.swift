@@ -1,3 +1,4 @@
+import ChunkCache
 import Gateway
 import SourcePlugins
 import Testing
@@ -7,11 +8,11 @@ import Testing
         ObjectTable.Key(epoch: epoch, path: try MediaPath(path))
     }
 
-    private static func info(_ validity: Validity) -> ObjectTable.Known {
+    private static func info(_ validity: Validity, cached: CachedObject? = nil) -> ObjectTable.Known {
         let info = ObjectInfo(size: 1, revision: Revision("r"), validity: validity)
         return ObjectTable.Known(
             info: info,
-            cached: nil,
+            cached: cached,
             fields: ReadyFields(ResponseHead(status: 200, framing: .none))
         )
     }
@@ -40,6 +41,19 @@ import Testing
         table.insert(Self.info(.immutable), for: try Self.key("a"), now: .now)
         table.remove(try Self.key("a"))
         #expect(table.lookup(try Self.key("a"), now: .now) == nil)
+    }
+
+    @Test("what the cache has forgotten is not known, so that it is found in the cache again")
+    func retired() async throws {
+        try await CacheUnderTest.with([("media", "a", 100)]) { cache in
+            let table = ObjectTable()
+            let object = try #require(cache.store.objects.first)
+            table.insert(Self.info(.immutable, cached: object), for: try Self.key("a"), now: .now)
+            #expect(table.lookup(try Self.key("a"), now: .now) != nil)
+            cache.store.remove([object])
+            #expect(table.lookup(try Self.key("a"), now: .now) == nil)
+            #expect(table.count == 0)
+        }
     }
 
     @Test("what was asked for before a purge is not kept after it")
