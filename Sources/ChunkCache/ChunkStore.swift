@@ -63,6 +63,7 @@ package final class ChunkStore: Sendable {
     package func maintain(now: ContinuousClock.Instant = .now) {
         writer.maintain(now: now)
         goOnScrubbing(now: now)
+        for fill in table.fills where !fill.isComplete { fill.run.endIfForsaken(now: now) }
     }
 
     /// Returns when everything that was complete before the call has been written or given up.
@@ -124,6 +125,16 @@ package final class ChunkStore: Sendable {
         let objects = directory.removeAll(where: condition)
         let chunks = objects.reduce(0) { $0 + $1.storedChunks }
         writer.forget(objects, counters.purged)
+        return chunks
+    }
+
+    /// The same with every object. If nobody is sending any of them the database begins anew, so that the file is as short as
+    /// that of an empty cache.
+    @discardableResult
+    package func purgeAll() -> Int {
+        let objects = directory.removeAll { _ in true }
+        let chunks = objects.reduce(0) { $0 + $1.storedChunks }
+        writer.forgetAll(objects)
         return chunks
     }
 

@@ -35,7 +35,12 @@ final class FillRun: Sendable {
         var head: (fill: Fill, task: Task<Void, Never>)?
         /// Complete, and not taken into the cache: for readers that are not there yet.
         var unstored: Deque<Fill> = []
+        /// How much had come when it was last looked at without readers, and since when that is so.
+        var forsaken: (count: Int, since: ContinuousClock.Instant)?
     }
+
+    /// How long a source may give nothing of what is completed without readers.
+    private static let patience = Duration.seconds(30)
 
     /// Where in the source the run is.
     private struct Reading {
@@ -88,6 +93,27 @@ final class FillRun: Sendable {
             return state.readers == 0
         }
         if isLast { end { $0.isExpendable } }
+    }
+
+    /// Ends the run if it has no readers and its source has given nothing for long: it may hang for ever, and keep loaded what
+    /// is read of it. Is asked time and again.
+    func endIfForsaken(now: ContinuousClock.Instant) {
+        let fills = state.withLock { state in
+            state.readers == 0 ? [state.current, state.head?.fill].compactMap { $0 } : []
+        }
+        let count = fills.reduce(0) { $0 + $1.count }
+        let isForsaken = state.withLock { state in
+            guard state.readers == 0 else {
+                state.forsaken = nil
+                return false
+            }
+            if let forsaken = state.forsaken, forsaken.count == count {
+                return forsaken.since.duration(to: now) >= Self.patience
+            }
+            state.forsaken = (count, now)
+            return false
+        }
+        if isForsaken { abandon() }
     }
 
     /// Ends the run at once. Whoever waits for a chunk that is not complete is told that it was abandoned.

@@ -22,7 +22,7 @@ extension StoreWriter {
                 self.watchDisk(database, &state)
             }
             self.finishUpdating()
-            self.finishErasing()
+            self.finishErasing(limit: Self.evictionBatch)
             self.ageObjects(now: now)
             self.watchPins(database, now: now)
             self.holdWhatFits(database)

@@ -5,12 +5,62 @@ import Synchronization
 
 /// Objects that are forgotten as a whole.
 extension StoreWriter {
-    /// Deletes what there is of objects that no request finds any more, and counts their chunks.
+    /// Deletes what there is of objects that no request finds any more, and counts their chunks. The records go first, all
+    /// at once: after ``flush()`` a process that is killed leaves nothing that the next one would find. Chunks go batch by
+    /// batch, so that what is to be written in between does not wait for all of them.
     func forget(_ objects: [CachedObject], _ counter: CacheCounters.Counter) {
         guard !objects.isEmpty else { return }
+        let numbers = objects.map(\.number)
+        thread.submit { _ in self.forget(numbers, counter) }
+    }
+
+    /// The same with everything there is: if nobody is sending anything, with the whole file.
+    func forgetAll(_ objects: [CachedObject]) {
+        let numbers = objects.map(\.number)
         thread.submit { _ in
-            for object in objects { self.erase(object.number, counter) }
+            if !self.beginAnew() { self.forget(numbers, self.counters.purged) }
         }
+    }
+
+    private func forget(_ numbers: [UInt64], _ counter: CacheCounters.Counter) {
+        guard let database else { return }
+        do {
+            try database.environment.write { transaction in
+                for number in numbers {
+                    try transaction.delete(ObjectNumber(value: number), from: database.objects)
+                }
+            }
+        } catch {
+            noteFailure(error, of: database.environment)
+        }
+        state.withLock { state in
+            for number in numbers { state.unfinished[number] = counter }
+        }
+        goOnErasing()
+    }
+
+    private func goOnErasing() {
+        guard finishErasing(limit: Self.evictionBatch) else { return }
+        thread.submit { if $0 == .active { self.goOnErasing() } }
+    }
+
+    /// Begins a new database in the place of one of which nothing is used any more.
+    ///
+    /// - Returns: `false` if something is.
+    private func beginAnew() -> Bool {
+        guard let place, database != nil else { return false }
+        let isUnused = state.withLock { state in
+            let objects = state.objects.values
+            // Whoever comes to one from now on is told.
+            return objects.allSatisfy(\.isRetired) && objects.allSatisfy { $0.beginErasing() }
+        }
+        guard isUnused else { return false }
+        counters.purged.add(counters.chunks.value)
+        access.withLock { ($0.open, $0.failure) = (nil, "being replaced") }
+        reset()
+        place.setAside(keep: false)
+        openAnew(place)
+        return true
     }
 
     /// Writes the record of an object again, if it has one; now or, if that fails, later.
@@ -59,8 +109,11 @@ extension StoreWriter {
     }
 
     /// Deletes what there is of the object with this number, now or, if that fails, later.
-    func erase(_ number: UInt64, _ counter: CacheCounters.Counter) {
-        guard let database else { return }
+    ///
+    /// - Returns: how many chunks were deleted, and 1 if there were none.
+    @discardableResult
+    func erase(_ number: UInt64, _ counter: CacheCounters.Counter) -> Int {
+        guard let database else { return 0 }
         do {
             // With the record everything of the object is gone, whatever happens to the process afterwards.
             try deleteRecord(of: number, database)
@@ -69,22 +122,33 @@ extension StoreWriter {
             // Whoever is sending the object may go on with what there is of it.
             guard object?.beginErasing() ?? true else {
                 state.withLock { $0.unfinished[number] = counter }
-                return
+                return 0
             }
-            try deleteChunks(of: number, database, counter)
+            let chunks = try deleteChunks(of: number, database, counter)
             state.withLock { state in
                 state.objects[number] = nil
                 state.unfinished[number] = nil
             }
+            return max(chunks, 1)
         } catch {
             state.withLock { $0.unfinished[number] = counter }
             noteFailure(error, of: database.environment)
+            return 0
         }
     }
 
     /// Goes on with what ``erase(_:_:)`` could not do, or not yet.
-    func finishErasing() {
-        for (number, counter) in state.withLock({ $0.unfinished }) { erase(number, counter) }
+    ///
+    /// - Parameter limit: after how many chunks it leaves the rest for another time.
+    /// - Returns: whether it did.
+    @discardableResult
+    func finishErasing(limit: Int = .max) -> Bool {
+        var chunks = 0
+        for (number, counter) in state.withLock({ $0.unfinished }) {
+            chunks += erase(number, counter)
+            if chunks >= limit { return true }
+        }
+        return false
     }
 
     /// Deletes the record of an object that has no chunk, and keeps it in mind.
@@ -124,7 +188,13 @@ extension StoreWriter {
         }
     }
 
-    private func deleteChunks(of number: UInt64, _ database: Database, _ counter: CacheCounters.Counter) throws {
+    /// - Returns: how many there were.
+    private func deleteChunks(
+        of number: UInt64,
+        _ database: Database,
+        _ counter: CacheCounters.Counter
+    ) throws -> Int {
+        var total = 0
         while true {
             var batch: [(id: ChunkID, length: Int)] = []
             try database.environment.read { transaction in
@@ -134,7 +204,7 @@ extension StoreWriter {
                     return batch.count < Self.evictionBatch ? .next : .stop
                 }
             }
-            guard !batch.isEmpty else { return }
+            guard !batch.isEmpty else { return total }
             try database.environment.write { transaction in
                 for (id, _) in batch { try transaction.delete(id, from: database.chunks) }
             }
@@ -147,6 +217,7 @@ extension StoreWriter {
                 countHeld(&state)
             }
             counter.add(batch.count)
+            total += batch.count
         }
     }
 }

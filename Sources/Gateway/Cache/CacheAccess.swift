@@ -65,6 +65,8 @@ package enum CacheAccess {
             result = .failure(CacheAccessError(.unavailable, reason))
         } catch let error as PinError {
             result = .failure(CacheAccessError(.refused, error.text))
+        } catch let error as CacheNotOpen {
+            result = .failure(CacheAccessError(.unavailable, error.description))
         } catch let error as UnknownSource {
             result = .failure(CacheAccessError(.refused, "\(error)"))
         } catch {

@@ -45,18 +45,31 @@ package struct CacheAdministration: CacheOperations {
         CacheItemDetail(CacheItem(object), chunkSize: object.chunkSize, stored: cache.runs(of: object))
     }
 
-    package func purge(_ scope: PurgeScope, isSoft: Bool) -> PurgeReport {
-        if isSoft { return invalidate(scope) }
-        var objects = 0
+    /// Neither a killed process nor the next one brings back what was purged when this returns.
+    ///
+    /// - Throws: ``CacheNotOpen``. Nothing is known outside the cache then of what was named, but what is on the disk stays.
+    package func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport {
         // Before, so that requests that come now ask the source; and after, since one that came before may have noted
         // what it knew from the cache.
         forget(scope)
+        guard cache.isOpen else { throw CacheNotOpen(reason: cache.failure) }
+        let report = isSoft ? invalidate(scope) : remove(scope)
+        forget(scope)
+        await cache.flush()
+        return report
+    }
+
+    private func remove(_ scope: PurgeScope) -> PurgeReport {
+        if scope == .all {
+            let objects = cache.objects.count
+            return PurgeReport(objects: objects, chunks: cache.purgeAll())
+        }
+        var objects = 0
         let chunks = cache.purge { record in
             guard scope.contains(source: record.source, path: record.path) else { return false }
             objects += 1
             return true
         }
-        forget(scope)
         return PurgeReport(objects: objects, chunks: chunks)
     }
 
@@ -69,7 +82,6 @@ package struct CacheAdministration: CacheOperations {
                 cache.update(object, attributes: attributes)
             }
         }
-        forget(scope)
         return PurgeReport(objects: objects.count, chunks: 0)
     }
 
@@ -100,6 +112,13 @@ package struct CacheAdministration: CacheOperations {
         try Task.checkCancellation()
         return VerifyReport(verification)
     }
+}
+
+/// There is no database in which anything could be purged.
+struct CacheNotOpen: Error, CustomStringConvertible {
+    let reason: String?
+
+    var description: String { "nothing could be purged: the cache is not open (\(reason ?? "it is being closed"))" }
 }
 
 /// No source that is cached has this name.

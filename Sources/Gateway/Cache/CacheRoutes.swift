@@ -38,7 +38,15 @@ package struct CacheRoutes: Sendable {
         }
         let scope = PurgeScope.object(source: entry.name, path: PercentEncoding.decodedLeniently(rest.utf8.dropFirst()))
         let isSoft = request.head.headerFields.first("soft-purge") == "1"
-        return .json(await offLoop { cache.purge(scope, isSoft: isSoft) })
+        return .json(try await purge(scope, isSoft: isSoft))
+    }
+
+    private func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport {
+        do {
+            return try await offLoop { try await cache.purge(scope, isSoft: isSoft) }
+        } catch let error as CacheNotOpen {
+            throw RequestProblem(503, .unavailable, error.description, retryAfter: 30)
+        }
     }
 
     func add(to router: Router<GatewayRequestContext>) {
@@ -58,6 +66,7 @@ package struct CacheRoutes: Sendable {
             return .json(await offLoop { cache.items(query) })
         }
         router.get("/admin/v1/cache/items/:number") { _, context -> Response in
+            try QueryParameters(context.request.query).allowOnly([])
             guard let number = context.parameters.get("number", as: UInt64.self),
                 let item = await offLoop({ cache.item(number) })
             else { throw RequestProblem(404, .notFound, "the cache has no object of that number") }
@@ -80,7 +89,7 @@ package struct CacheRoutes: Sendable {
         router.post("/admin/v1/cache/purge") { _, context -> Response in
             let query = try QueryParameters(context.request.query)
             let (scope, isSoft) = (try PurgeScope(query), try query.flag("soft"))
-            return .json(await offLoop { cache.purge(scope, isSoft: isSoft) })
+            return .json(try await purge(scope, isSoft: isSoft))
         }
         router.post("/admin/v1/cache/verify") { _, context -> Response in
             try QueryParameters(context.request.query).allowOnly([])
@@ -110,7 +119,7 @@ package struct CacheRoutes: Sendable {
     /// - Throws: ``RequestProblem``.
     private func withPins<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
         do {
-            return try await withTaskExecutorPreference(globalConcurrentExecutor) { try await body() }
+            return try await offLoop { try await body() }
         } catch let error as PinError {
             throw RequestProblem(error)
         } catch let error as UnknownSource {
@@ -120,10 +129,12 @@ package struct CacheRoutes: Sendable {
 
     private func addJobs(to router: Router<GatewayRequestContext>) {
         router.get("/admin/v1/jobs/:id") { _, context -> Response in
-            try .json(found(jobs.report(id(context))))
+            try QueryParameters(context.request.query).allowOnly([])
+            return try .json(found(jobs.report(id(context))))
         }
         router.delete("/admin/v1/jobs/:id") { _, context -> Response in
-            try .json(found(jobs.cancel(id(context))), status: .accepted)
+            try QueryParameters(context.request.query).allowOnly([])
+            return try .json(found(jobs.cancel(id(context))), status: .accepted)
         }
     }
 
@@ -133,10 +144,14 @@ package struct CacheRoutes: Sendable {
         guard let job else { throw RequestProblem(404, .notFound, "there is no job of that number") }
         return job
     }
+}
 
-    /// A look at every object takes its time, and the event loops have streams to serve.
-    private func offLoop<Value: Sendable>(_ body: @Sendable () -> Value) async -> Value {
-        await withTaskExecutorPreference(globalConcurrentExecutor) { body() }
+/// Runs what looks at every object: that takes its time, and the event loops have streams to serve.
+func offLoop<Value: Sendable, Failure: Error>(
+    _ body: @Sendable () async throws(Failure) -> Value
+) async throws(Failure) -> Value {
+    try await withTaskExecutorPreference(globalConcurrentExecutor) { () async throws(Failure) -> Value in
+        try await body()
     }
 }
 

@@ -48,7 +48,9 @@ package struct AdminDispatcher: RequestDispatcher {
             let reason = readiness()
             return Self.text(reason.map { "\($0)\n" } ?? "ready\n", status: reason == nil ? .ok : .serviceUnavailable)
         }
-        router.get("/metrics") { _, _ in Self.text(metrics.page(), type: PrometheusRegistry.contentType) }
+        router.get("/metrics") { _, _ in
+            Self.text(await offLoop { metrics.page() }, type: PrometheusRegistry.contentType)
+        }
         router.get("/admin/v1/config") { _, _ in Self.text(configuration, type: "application/toml; charset=utf-8") }
         cache?.add(to: router)
         items?.add(to: router)

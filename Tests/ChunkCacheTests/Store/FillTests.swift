@@ -133,6 +133,36 @@ struct FillTests {
         }
     }
 
+    @Test("what is completed without readers ends when its source gives nothing for half a minute")
+    func forsaken() async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                let object = store.object(.test())
+                let gate = Gate()
+                origin.plan(.wait(gate), at: 40_000)
+                do {
+                    let reader = origin.reader(object, in: store)
+                    var position: Int64 = 0
+                    while position < 40_000, case .bytes(let piece) = try await reader.next(at: position) {
+                        position += Int64(piece.readableBytes)
+                    }
+                }
+                let now = ContinuousClock.now
+                for seconds in [0, 29] {
+                    store.maintain(now: now + .seconds(seconds))
+                    #expect(store.usage.fillBytes == chunk)
+                    #expect(origin.counts.value.openReads == 1)
+                }
+                store.maintain(now: now + .seconds(30))
+                await eventually { origin.counts.value.openReads == 0 }
+                await store.settle()
+                #expect(!store.isStored(0, of: object))
+                #expect(try await origin.read(0..<chunk, of: object, in: store).bypassed == 0)
+                withExtendedLifetime(gate) {}
+            }
+        }
+    }
+
     @Test("a run of missing chunks is one read, which asks for nothing beyond a chunk that is there")
     func oneRead() async throws {
         try await TestCache.with { cache in

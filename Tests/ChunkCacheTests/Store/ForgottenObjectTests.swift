@@ -89,6 +89,82 @@ struct ForgottenObjectTests {
         }
     }
 
+    @Test(
+        "many are forgotten batch by batch, and none of them is left when the cache is closed meanwhile",
+        arguments: [true, false]
+    )
+    func many(isClosedAtOnce: Bool) async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                for number in 0..<200 {
+                    let object = store.object(.test("\(number)", size: 100))
+                    try await TestOrigin("\(number)").read(0..<100, of: object, in: store)
+                }
+                await store.settle()
+                #expect(store.usage.chunks == 200)
+                #expect(store.purge { _ in true } == 200)
+                await store.flush()
+                #expect(store.usage.objects == 0)
+                guard !isClosedAtOnce else { return }
+                await eventually { store.usage.chunks == 0 }
+                #expect(store.counters.purged.value == 200)
+            }
+            #expect(try cache.counts() == (chunks: 0, objects: 0))
+        }
+    }
+
+    @Test("all of them leave with the file, and the next ones come into a new one")
+    func all() async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                var object = store.object(.test())
+                try await origin.read(0..<object.size, of: object, in: store)
+                await store.settle()
+                let length = store.usage.fileBytes
+                #expect(store.purgeAll() == 10)
+                await store.flush()
+                #expect(store.isOpen)
+                #expect((store.usage.chunks, store.usage.bytes, store.counters.purged.value) == (0, 0, 10))
+                #expect(store.usage.fileBytes < length / 4)
+                #expect(store.counters.lostToDamage.value == 0)
+                object = store.object(.test())
+                let first = try await origin.read(0..<object.size, of: object, in: store)
+                #expect(first.stored < object.size)
+                await store.settle()
+                let second = try await origin.read(0..<object.size, of: object, in: store)
+                #expect(second.stored == object.size)
+            }
+            try await cache.open { #expect($0.usage.chunks == 10) }
+            #expect(cache.log.messages == [])
+            #expect(!cache.hasSetAside)
+        }
+    }
+
+    @Test("while one of all of them is sent, it is sent to its end from the cache")
+    func allButOne() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            try await cache.open { store in
+                let other = store.object(.test("other"))
+                try await TestOrigin("other").read(0..<other.size, of: other, in: store)
+                await store.settle()
+                let object = try #require(store.find(ObjectRecord.test().key))
+                do {
+                    let reader = origin.reader(object, in: store)
+                    try await readStored(0..<chunk, of: object, reader, in: store)
+                    #expect(store.purgeAll() == 20)
+                    await store.flush()
+                    #expect(store.usage.chunks == 10)
+                    try await readStored(chunk..<object.size, of: object, reader, in: store)
+                }
+                store.maintain()
+                await store.flush()
+                #expect((store.usage.chunks, store.counters.purged.value) == (0, 20))
+            }
+            #expect(try cache.counts() == (chunks: 0, objects: 0))
+        }
+    }
+
     @Test("whoever begins to send it after its chunks began to leave is told")
     func late() async throws {
         try await TestCache.with { cache in

@@ -55,6 +55,23 @@ import Testing
         }
     }
 
+    @Test(
+        "without a database a purge is refused, as what is on the disk would come back with it",
+        arguments: ["", "&soft=true"]
+    )
+    func purgeWithoutDatabase(soft: String) async throws {
+        try await CacheUnderTest.with(Self.objects) { cache in
+            cache.store.close()
+            try await cache.serve { admin in
+                let answer = try await admin.request("POST", "/admin/v1/cache/purge?scope=all\(soft)")
+                #expect(answer.status == 503)
+                #expect(String(decoding: answer.body, as: UTF8.self).contains("the cache is not open"))
+                // What is known elsewhere is not believed any more.
+                #expect(cache.forgotten.value == [.all])
+            }
+        }
+    }
+
     @Test("the totals say what was found of each source, one without chunks included")
     func lookups() async throws {
         try await CacheUnderTest.with(Self.objects) { cache in
