@@ -33,6 +33,8 @@ package final class RequestReporter: Sendable {
     private let inFlight: PerRoute<PrometheusRegistry.Gauge>
     private let interrupted: [AccessRecord.Outcome: PrometheusRegistry.Counter]
     private let responseBytes: PrometheusRegistry.Counter
+    /// What of them the cache had, and what came from a source; `nil` where no media is served.
+    private let servedBytes: (cache: PrometheusRegistry.Counter, source: PrometheusRegistry.Counter)?
     private let sourceWait: PrometheusRegistry.SecondsCounter
     private let slow: PrometheusRegistry.Counter
 
@@ -104,7 +106,18 @@ package final class RequestReporter: Sendable {
             help: "Requests that the log calls slow",
             labels: [("plane", plane)]
         )
-        guard plane == ConnectionServices.Plane.data.rawValue else { return }
+        guard plane == ConnectionServices.Plane.data.rawValue else {
+            servedBytes = nil
+            return
+        }
+        func served(_ tier: String) -> PrometheusRegistry.Counter {
+            registry.counter(
+                "media_gateway_cache_served_bytes_total",
+                help: "Body bytes by where they came from",
+                labels: [("tier", tier)]
+            )
+        }
+        servedBytes = (served("lmdb"), served("source"))
         // A rate over a series that begins with its first event misses that one.
         for status in [200, 206, 304, 400, 404, 416, 429, 500, 502, 503, 504] { _ = counter(.media, .get, status) }
     }
@@ -179,6 +192,8 @@ package final class RequestReporter: Sendable {
             histogram.observe(firstByte)
         }
         if finished.bytes > 0 { responseBytes.increment(by: Int(clamping: finished.bytes)) }
+        if finished.cacheBytes > 0 { servedBytes?.cache.increment(by: Int(clamping: finished.cacheBytes)) }
+        if finished.sourceBytes > 0 { servedBytes?.source.increment(by: Int(clamping: finished.sourceBytes)) }
         if wait > .zero { sourceWait.increment(by: wait) }
         if finished.outcome != .complete { interrupted[finished.outcome]?.increment() }
     }
