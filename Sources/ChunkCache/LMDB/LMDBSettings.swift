@@ -8,8 +8,8 @@ package struct LMDBSettings: Sendable, Hashable {
         case relaxed
     }
 
-    /// Slots for reads at once. More than there are threads that read.
-    static let maxReaders: UInt32 = 512
+    /// Slots for reads at once, of 64 bytes each. More than there are threads that read, which is some for each core.
+    package static let maxReaders: UInt32 = 1024
 
     /// Exists, on a local file system.
     package var directory: String

@@ -186,7 +186,7 @@ struct LMDBEnvironmentTests {
         }
         let error = #expect(throws: LMDBError.self) { try nest() }
         #expect(error?.kind == .readersFull)
-        #expect(depth == 512)
+        #expect(depth == LMDBSettings.maxReaders)
         #expect(environment.oldestReaderAge == nil)
         try environment.read { _ in }
     }
