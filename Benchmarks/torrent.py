@@ -11,6 +11,8 @@ Names choose:
     seek      seek to verified piece, four seeders behind relay.py (60 ms, 1.5 MB/s each), pieces of 1 MiB, a reader of
               1 MB/s: 0.6 s, 1.3 x bare, under 1 % of blocks sent twice
     loaded    the same with 0.7 MB/s each and a reader that takes all there is: 1.8 s
+    stale     the seeks of a player that leaves each connection open and takes nothing more of it: 1.3 x those of one
+              that hangs up
     swarm     reading on from four seeders of 1.5 MB/s: 0.95 x what the links carry
     btfs      btfs on the same file, where it runs
     again     a second play: 0 bytes from peers, also when the swarm is gone and after a restart
@@ -181,14 +183,17 @@ class Seeks:
     unseen: int
 
 
-def our_seeks(root: Path, relay: Relay, spots: list[int], seconds: float, rate: float | None) -> Seeks:
+def our_seeks(root: Path, relay: Relay, spots: list[int], seconds: float, rate: float | None,
+              hangs_up: bool = True) -> Seeks:
     times = []
-    with TorrentGateway(root) as server:
+    with contextlib.ExitStack() as left, TorrentGateway(root) as server:
         path = server.add(relay.magnet)[1]
         for spot in [0, *spots]:
-            with Player(server, path, spot * MIB) as player:
-                times.append(player.first)
-                player.play(seconds, rate)
+            player = left.enter_context(Player(server, path, spot * MIB))
+            times.append(player.first)
+            player.play(seconds, rate)
+            if hangs_up:
+                player.connection.close()
         counts = relay.counts()
     return Seeks(times[1:], counts["payload"], counts["redundant"], counts["unseen"])
 
@@ -224,6 +229,22 @@ def seeks(root: Path, counts: Counts, rate: float, reading: float | None, limit:
     out.check(wasted["gateway"] < 0.01, f"{what}: under 1 % of blocks sent twice",
               f"{wasted['gateway']:.2%} of {sum(run.payload for run in found['gateway']) / 1e6:.0f} MB, "
               f"bare {wasted['bare']:.2%}")
+
+
+def stale(root: Path, counts: Counts, out: report.Report) -> None:
+    """Each read has grown its window when it is left; that of the next one has the links to itself all the same."""
+    what = f"seek to verified piece, 4 x {FAR / 1e6:g} MB/s, 60 ms"
+    ways = {"hangs up": True, "leaves connections open": False}
+    found: dict[str, list[Seeks]] = {way: [] for way in ways}
+    for number in range(counts.swarm_rounds):
+        with far_swarm(FAR_PIECES * MIB, 400 + number, FAR) as (_, relay):
+            spots = places(FAR_PIECES, counts.seeks, number)
+            for way in list(ways)[:: 1 if number % 2 else -1]:
+                found[way].append(our_seeks(root, relay, spots, 3, None, ways[way]))
+    medians = {way: row(what, f"gateway, a player that {way}", [time for run in runs for time in run.times])
+               for way, runs in found.items()}
+    ratio = medians["leaves connections open"] / medians["hangs up"]
+    out.check(ratio <= 1.3, f"{what}: a player that leaves connections open waits at most 1.3 x as long", f"{ratio:.2f} x")
 
 
 def far_reading(root: Path, counts: Counts, out: report.Report) -> None:
@@ -316,7 +337,7 @@ CHECKS = {
     "loopback": loopback, "start": start,
     "seek": lambda root, counts, out: seeks(root, counts, FAR, PLAYING, 0.6, out),
     "loaded": lambda root, counts, out: seeks(root, counts, BUSY, None, 1.8, out),
-    "swarm": far_reading, "btfs": beside_btfs, "again": again,
+    "stale": stale, "swarm": far_reading, "btfs": beside_btfs, "again": again,
 }
 
 
