@@ -76,8 +76,14 @@ extension TorrentSource {
             }
             let flight = Flight { [self] in
                 defer { settle(stored.id, nil) }
-                // First, so that nothing of it is kept or loaded any more.
-                try await catalogue.remove(stored.id)
+                do {
+                    // First, so that nothing of it is kept or loaded any more.
+                    try await catalogue.remove(stored.id)
+                } catch {
+                    // It is on its way out, and would never be loaded again. Its files stay, as it is known still.
+                    if let torrent { await unload(torrent, deletesFiles: false) }
+                    throw error
+                }
                 forgetLeads(of: stored.id)
                 if let torrent {
                     await unload(torrent, deletesFiles: true)

@@ -287,10 +287,10 @@ extension TorrentSource {
         guard catalogue.isKnown(torrent.id), torrent.failure == nil else { return }
         let files = TorrentCatalogue.Files(bytes: torrent.bytesOnDisk, lastUse: Timestamp.now().seconds)
         await withDeadline(.seconds(5)) { [self] in
-            if let data = try await torrent.resumeData(onlyIfModified: onlyIfModified) {
-                try await catalogue.setResumeData(torrent.id, data)
-                try await catalogue.setFiles(torrent.id, files)
-            }
+            guard let data = try await torrent.resumeData(onlyIfModified: onlyIfModified) else { return }
+            // First: what is on the disk counts, also if nothing can be written down.
+            try await catalogue.setFiles(torrent.id, files)
+            try await catalogue.setResumeData(torrent.id, data)
         }
     }
 

@@ -17,6 +17,8 @@ final class TorrentCatalogue: Sendable {
         var records: (any SourceRecords)?
         /// Everything there is metadata of.
         var known = KnownTorrents()
+        /// Of these the records are being removed.
+        var leaving: Set<ItemID> = []
         /// Version 2 hashes of torrents that are known by version 1.
         var aliases: [ItemID: ItemID] = [:]
         var files: [ItemID: Files] = [:]
@@ -24,6 +26,11 @@ final class TorrentCatalogue: Sendable {
         var parsed: [ItemID: StoredTorrent] = [:]
         var order: [ItemID] = []
         var parsedCount = 0
+
+        func isKnown(_ id: ItemID) -> Bool {
+            let id = aliases[id] ?? id
+            return known.contains(id) && !leaving.contains(id)
+        }
     }
 
     /// Of the files of all torrents together that are kept parsed: some 600 bytes each.
@@ -114,9 +121,12 @@ final class TorrentCatalogue: Sendable {
     func resolve(_ id: ItemID) -> ItemID { state.withLock { $0.aliases[id] ?? id } }
 
     /// Whether there is metadata of it. `false` until the records have been read, which takes a moment at the start.
-    func isKnown(_ id: ItemID) -> Bool { state.withLock { $0.known.contains($0.aliases[id] ?? id) } }
+    func isKnown(_ id: ItemID) -> Bool { state.withLock { $0.isKnown(id) } }
 
-    var known: [ItemID] { state.withLock { $0.known.ids }.sorted { $0.description < $1.description } }
+    var known: [ItemID] {
+        state.withLock { state in state.known.ids.filter { !state.leaving.contains($0) } }
+            .sorted { $0.description < $1.description }
+    }
 
     var knownCount: Int { state.withLock { $0.known.count } }
 
@@ -138,7 +148,7 @@ final class TorrentCatalogue: Sendable {
     /// - Returns: `nil` if it is not known.
     /// - Throws: ``SourceError`` `unavailable`.
     func torrent(_ id: ItemID) async throws -> StoredTorrent? {
-        if let parsed = state.withLock({ $0.parsed[$0.aliases[id] ?? id] }) { return parsed }
+        if let parsed = state.withLock({ $0.isKnown(id) ? $0.parsed[$0.aliases[id] ?? id] : nil }) { return parsed }
         try await ready()
         let id = resolve(id)
         guard isKnown(id) else { return nil }
@@ -183,23 +193,28 @@ final class TorrentCatalogue: Sendable {
         remember(torrent)
     }
 
-    /// Forgets everything of a torrent.
+    /// Forgets everything of a torrent, which is not known from here on.
+    ///
+    /// - Throws: ``SourceError`` `unavailable`; it is known as before then.
     func remove(_ id: ItemID) async throws {
         try await ready()
         let aliases = state.withLock { state in
-            let aliases = state.aliases.filter { $0.value == id }.keys
-            for alias in aliases { state.aliases[alias] = nil }
-            state.known.remove(id)
-            state.parsedCount -= state.parsed.removeValue(forKey: id)?.cost ?? 0
-            state.order.removeAll { $0 == id }
-            state.files[id] = nil
-            return Array(aliases)
+            state.leaving.insert(id)
+            return state.aliases.filter { $0.value == id }.map(\.key)
         }
+        defer { state.withLock { _ = $0.leaving.remove(id) } }
         for alias in aliases { try await put(.alias, alias, nil) }
         try await put(.resume, id, nil)
         try await put(.files, id, nil)
         try await put(.metadata, id, nil)
         try await put(.use, id, nil)
+        state.withLock { state in
+            for alias in aliases { state.aliases[alias] = nil }
+            state.known.remove(id)
+            state.parsedCount -= state.parsed.removeValue(forKey: id)?.cost ?? 0
+            state.order.removeAll { $0 == id }
+            state.files[id] = nil
+        }
     }
 
     /// What libtorrent needs to go on with the files that there are; `nil` if they have to be looked at.
@@ -218,6 +233,7 @@ final class TorrentCatalogue: Sendable {
     /// What torrents that are not loaded have on the disk.
     var files: [ItemID: Files] { state.withLock { $0.files } }
 
+    /// What is on the disk counts from here on, also if it cannot be written down.
     func setFiles(_ id: ItemID, _ files: Files?) async throws {
         state.withLock { $0.files[id] = files }
         try await put(.files, id, files?.record)

@@ -59,6 +59,42 @@ struct TorrentRemovalTests {
         withExtendedLifetime((seeder, other)) {}
     }
 
+    @Test(
+        "a removal that cannot be recorded leaves the torrent known and its files there, and can be tried again",
+        arguments: ["resume/", "metadata/"]
+    )
+    func unrecorded(prefix: String) async throws {
+        let seeder = try await Seeder("--file", "film.mp4:3000000")
+        let content = try seeder.content()
+        let records = MemoryRecords()
+        try await withTorrents(records: records) {
+            // Were it to stay in the session, there would be no room for it.
+            $0.maxActive = 1
+        } _: { torrents in
+            let item = try await torrents.add(seeder.torrent.magnet)
+            let file = try #require(item.files.first)
+            #expect(try await torrents.bytes(file).elementsEqual(content))
+            records.failing = [prefix]
+            for _ in 0..<2 {
+                await #expect { try await torrents.source.remove(item.id, force: true) } throws: {
+                    ($0 as? SourceError)?.code == .unavailable
+                }
+                #expect(torrents.source.isKnown(item.id))
+                let status = try #require(await torrents.source.status(item.id))
+                #expect(status.state == .stored)
+                #expect(status.doneBytes == 3_000_000)
+                #expect(try await torrents.bytes(file).elementsEqual(content))
+            }
+            records.failing = []
+            try await torrents.source.remove(item.id, force: true)
+            #expect(!torrents.source.isKnown(item.id))
+            #expect(await torrents.source.statuses().isEmpty)
+            #expect(!torrents.directory.exists("state/\(item.id)"))
+            #expect(try records.keys(prefix: "").isEmpty)
+        }
+        withExtendedLifetime(seeder) {}
+    }
+
     @Test("whatever comes of removing, bringing in and reading at once, what is known afterwards plays")
     func race() async throws {
         let seeder = try await Seeder("--file", "film.mp4:1000000")

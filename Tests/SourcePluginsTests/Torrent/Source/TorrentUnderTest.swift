@@ -109,10 +109,15 @@ final class MemoryRecords: SourceRecords {
         var removed: [String] = []
         var held: (call: Call, prefix: String, door: Door)?
         var isTaken = false
+        var failing: [String] = []
     }
 
     struct InUse: Error, CustomStringConvertible {
         let description = "another process has the records"
+    }
+
+    struct Full: Error, CustomStringConvertible {
+        let description = "there is no room for a change"
     }
 
     private let state = Mutex(State())
@@ -121,6 +126,12 @@ final class MemoryRecords: SourceRecords {
     var isTaken: Bool {
         get { state.withLock { $0.isTaken } }
         set { state.withLock { $0.isTaken = newValue } }
+    }
+
+    /// Changes of keys that begin with one of these fail.
+    var failing: [String] {
+        get { state.withLock { $0.failing } }
+        set { state.withLock { $0.failing = newValue } }
     }
 
     func opened() throws -> MemoryRecords {
@@ -136,14 +147,22 @@ final class MemoryRecords: SourceRecords {
         return state.withLock { $0.values[key] }
     }
 
-    func put(_ key: String, _ value: [UInt8]) throws { state.withLock { $0.values[key] = value } }
+    func put(_ key: String, _ value: [UInt8]) throws {
+        try checkRoom(for: key)
+        state.withLock { $0.values[key] = value }
+    }
 
     func remove(_ key: String) throws {
         hold(.remove, key)
+        try checkRoom(for: key)
         state.withLock { state in
             state.values[key] = nil
             state.removed.append(key)
         }
+    }
+
+    private func checkRoom(for key: String) throws {
+        if failing.contains(where: { key.hasPrefix($0) }) { throw Full() }
     }
 
     func keys(prefix: String) throws -> [String] {
