@@ -2,6 +2,8 @@
 ///
 /// All calls block. A change is on the disk when its call returns. A value that was damaged counts as absent.
 package protocol SourceRecords: AnyObject, Sendable {
+    /// Why what was stored before was found damaged and set aside; `nil` if it was not.
+    var setAside: String? { get }
     func value(_ key: String) throws -> [UInt8]?
     func put(_ key: String, _ value: [UInt8]) throws
     /// Does nothing if there is no such value.

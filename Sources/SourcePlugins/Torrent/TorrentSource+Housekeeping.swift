@@ -61,21 +61,32 @@ extension TorrentSource {
 
     // MARK: - Space
 
-    /// Counts what earlier runs left on the disk, and deletes what nobody knows any more.
-    private func findFiles() async {
+    /// Counts what earlier runs left on the disk, and deletes what nobody knows any more, unless that is to be left.
+    package func findFiles() async {
         let directory = settings.stateDirectory
         let found = try? await context.blockingPool.call { Directory.sizes(in: directory) }
+        var unknown = 0
         for (name, bytes) in found ?? [:] {
             guard let id = ItemID(name) else { continue }
             if catalogue.isKnown(id) {
                 let lastUse = catalogue.files[id]?.lastUse ?? 0
                 try? await catalogue.setFiles(id, TorrentCatalogue.Files(bytes: bytes, lastUse: lastUse))
                 changed()
+            } else if leavesUnknown {
+                unknown += 1
             } else {
                 await deleteUnused(id)
             }
         }
+        guard unknown > 0 else { return }
+        context.logger.warning(
+            "folders of torrents that are not known were left",
+            metadata: ["count": "\(unknown)", "directory": "\(directory)"]
+        )
     }
+
+    /// Whether files of torrents that are not known stay: they are to be kept, or were known to records that are lost.
+    var leavesUnknown: Bool { settings.keep == .keep || catalogue.hasLostRecords }
 
     /// Deletes files until what is left is within the space: of torrents that are not loaded, the longest unused first;
     /// then of loaded ones that nobody uses; and if that is not enough, the largest of those in use begins anew. A torrent

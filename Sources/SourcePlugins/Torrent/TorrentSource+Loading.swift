@@ -270,6 +270,12 @@ extension TorrentSource {
         await deleteFiles(of: torrent.id)
     }
 
+    /// Whether there is a folder for files of the torrent; `true` if nobody can tell.
+    func hasFolder(_ id: ItemID) async -> Bool {
+        let directory = directory(of: id)
+        return (try? await context.blockingPool.call { Directory.exists(directory) }) ?? true
+    }
+
     /// Deletes what a torrent that is not in the session has on the disk. Nobody may load it meanwhile.
     func deleteFiles(of id: ItemID) async {
         let directory = directory(of: id)

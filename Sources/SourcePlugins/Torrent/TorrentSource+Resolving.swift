@@ -167,6 +167,9 @@ extension TorrentSource {
     /// Room has been reserved; it is given back unless the torrent stays in the session.
     private func ask(_ reference: TorrentReference, _ id: ItemID) async throws -> (StoredTorrent, LoadedTorrent?) {
         let torrent: LoadedTorrent
+        var deletesFiles = true
+        // What an earlier run left stays, whatever becomes of this.
+        if leavesUnknown, await hasFolder(id) { deletesFiles = false }
         do {
             torrent = try await asking(reference, id)
         } catch {
@@ -180,10 +183,10 @@ extension TorrentSource {
             if stored.id == id, !torrent.isConflicting { return (stored, torrent) }
             // Asked for by its other hash: it is kept, and loaded, under the one that names it.
             state.withLock { $0.leads.move(id, to: stored.id) }
-            await unload(torrent, deletesFiles: true)
+            await unload(torrent, deletesFiles: deletesFiles)
             return (stored, nil)
         } catch {
-            await unload(torrent, deletesFiles: true)
+            await unload(torrent, deletesFiles: deletesFiles)
             if torrent.isDuplicate { throw SameTorrent() }
             throw error
         }

@@ -16,6 +16,9 @@ enum Directory {
         }
     }
 
+    /// Whether there is something of that name. Blocks.
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
     /// The bytes that each directory below `path` takes on the disk, by its name. Blocks.
     static func sizes(in path: String) -> [String: Int64] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []

@@ -128,6 +128,9 @@ final class TorrentCatalogue: Sendable {
             .sorted { $0.description < $1.description }
     }
 
+    /// Whether earlier records were damaged, so that there may be files of torrents that were known.
+    var hasLostRecords: Bool { state.withLock { $0.records }?.setAside != nil }
+
     var knownCount: Int { state.withLock { $0.known.count } }
 
     /// What the records take, in bytes.

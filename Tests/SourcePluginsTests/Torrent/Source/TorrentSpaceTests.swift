@@ -66,6 +66,32 @@ struct TorrentSpaceTests {
         }
     }
 
+    @Test(
+        "files of torrents that are not known stay where files are to be kept, and after the records were lost",
+        arguments: [(.keep, nil), (.untilSpace, "damaged")] as [(TorrentSettings.Keep, String?)]
+    )
+    func unknown(keep: TorrentSettings.Keep, damage: String?) async throws {
+        let hash = String(repeating: "ab", count: 20)
+        try await withTemporaryDirectory { directory in
+            for name in ["state", "state/\(hash)"] { try directory.makeDirectory(name) }
+            try directory.write("state/\(hash)/film.mp4", PatternBytes("x"), size: 1000)
+            try await withTorrents(in: directory, records: MemoryRecords(damage: damage)) {
+                $0.keep = keep
+                $0.metadataTimeout = .seconds(1)
+            } _: { torrents in
+                // Nothing is looked for before the records are open.
+                let listed = try await torrents.source.list(.root)
+                #expect(listed.isEmpty)
+                await torrents.source.findFiles()
+                #expect(directory.exists("state/\(hash)/film.mp4"))
+                // Nor do they go with a link that nobody answers.
+                let link = "magnet:?xt=urn:btih:\(hash)&x.pe=127.0.0.1:1"
+                await #expect { try await torrents.add(link) } throws: { ($0 as? SourceError)?.code == .timedOut }
+                #expect(directory.exists("state/\(hash)/film.mp4"))
+            }
+        }
+    }
+
     enum Moment: Sendable, CaseIterable {
         /// Whenever that is.
         case atOnce

@@ -120,7 +120,13 @@ final class MemoryRecords: SourceRecords {
         let description = "there is no room for a change"
     }
 
+    let setAside: String?
     private let state = Mutex(State())
+
+    /// - Parameter damage: for which earlier ones were set aside.
+    init(damage: String? = nil) {
+        setAside = damage
+    }
 
     /// Whether another process has them.
     var isTaken: Bool {
