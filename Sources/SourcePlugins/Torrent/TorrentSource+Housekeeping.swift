@@ -156,6 +156,9 @@ extension TorrentSource {
         return stored.values.reduce(loaded) { $0 + $1.bytes }
     }
 
+    /// Whether one more torrent may be loaded: always, where files make room for others.
+    var hasSpace: Bool { settings.keep != .keep || used < settings.space }
+
     /// Deletes the files of a torrent with which nothing is under way.
     private func deleteUnused(_ id: ItemID) async {
         let flight = state.withLock { state -> Flight<Void>? in

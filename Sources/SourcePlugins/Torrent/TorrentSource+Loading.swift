@@ -58,7 +58,7 @@ extension TorrentSource {
     }
 
     private func add(_ stored: StoredTorrent) async throws -> LoadedTorrent {
-        guard settings.keep != .keep || used < settings.space else {
+        guard hasSpace else {
             throw SourceError(.overloaded, "the space for files of torrents is used up; remove some, or allow more")
         }
         try await reserveRoom()

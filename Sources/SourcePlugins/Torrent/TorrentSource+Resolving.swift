@@ -180,8 +180,9 @@ extension TorrentSource {
             let stored = try await metadata(of: torrent, reference)
             try await keep(stored)
             context.logger.info("torrent found", metadata: ["torrent": "\(id)", "name": "\(stored.metadata.name)"])
-            if stored.id == id, !torrent.isConflicting { return (stored, torrent) }
-            // Asked for by its other hash: it is kept, and loaded, under the one that names it.
+            if stored.id == id, !torrent.isConflicting, hasSpace { return (stored, torrent) }
+            // Asked for by its other hash, it is kept, and loaded, under the one that names it; and without space it is
+            // not loaded at all.
             state.withLock { $0.leads.move(id, to: stored.id) }
             await unload(torrent, deletesFiles: deletesFiles)
             return (stored, nil)

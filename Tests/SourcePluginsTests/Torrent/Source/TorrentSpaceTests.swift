@@ -92,6 +92,34 @@ struct TorrentSpaceTests {
         }
     }
 
+    @Test("with keep = keep and the space used up, a new link is described and not loaded, and what is there plays")
+    func keepFull() async throws {
+        let first = try await Seeder("--file", "film.mp4:3000000")
+        let second = try await Seeder("--file", "film.mp4:300000", "--seed", "2")
+        let (content, other) = (try first.content(), try second.content())
+        try await withTorrents {
+            $0.keep = .keep
+            $0.space = 2 << 20
+        } _: { torrents in
+            let item = try await torrents.add(first.torrent.magnet)
+            let file = try #require(item.files.first)
+            #expect(try await torrents.bytes(file).elementsEqual(content))
+            let late = try await torrents.add(second.torrent.magnet)
+            let lateFile = try #require(late.files.first)
+            #expect(lateFile.size == 300_000)
+            #expect(await torrents.source.status(late.id)?.state == .stored)
+            #expect(!torrents.directory.exists("state/\(late.id)"))
+            await #expect { try await torrents.bytes(lateFile, 0..<10) } throws: {
+                ($0 as? SourceError)?.code == .overloaded
+            }
+            #expect(try await torrents.bytes(file).elementsEqual(content))
+            // Once there is room it is loaded.
+            try await torrents.source.remove(item.id, force: true)
+            #expect(try await torrents.bytes(lateFile).elementsEqual(other))
+        }
+        withExtendedLifetime((first, second)) {}
+    }
+
     enum Moment: Sendable, CaseIterable {
         /// Whenever that is.
         case atOnce
