@@ -77,6 +77,8 @@ extension LoadedTorrent {
         let began = state.withLock { state -> UInt64? in
             guard !state.isLeaving, !state.isStartingOver else { return nil }
             (state.isStartingOver, state.hasFiles, state.isInSession) = (true, true, true)
+            // Whoever reads from here on waits for a piece, until the files have been looked at again.
+            forgetPieces(&state)
             return state.number
         }
         guard let number = began else { return }
@@ -85,13 +87,17 @@ extension LoadedTorrent {
         try await wait { $0.isInSession || deletesFiles && $0.hasFiles ? nil : () }
         state.withLock { state in
             (state.reads, state.hasFiles, state.hasLostPeers) = ([], true, false)
-            guard var plan = state.plan else { return }
-            if deletesFiles { plan.replaceHave(PieceSet(pieceCount: plan.layout.pieceCount), now: now()) }
-            plan.forgetTold(now: now())
-            state.plan = plan
+            // Some may have been finished until it was gone.
+            forgetPieces(&state)
+            state.plan?.forgetTold(now: now())
         }
         try add(description)
         session.updateIsDue()
+    }
+
+    private func forgetPieces(_ state: inout State) {
+        guard let layout = state.plan?.layout else { return }
+        state.plan?.replaceHave(PieceSet(pieceCount: layout.pieceCount), now: now())
     }
 
     /// The info dictionary, once a peer has sent it. Not vetted.

@@ -32,6 +32,33 @@ struct TorrentSpaceTests {
         withExtendedLifetime(seeder) {}
     }
 
+    @Test("a read that begins while its torrent begins anew waits for its pieces", arguments: [65_536, 2_097_152])
+    func anew(pieceSize: Int) async throws {
+        let seeder = try await Seeder("--file", "film.mp4:8000000", "--piece-size", "\(pieceSize)")
+        let start = try Array(seeder.content().prefix(4 << 20))
+        let records = MemoryRecords()
+        try await withTorrents(records: records) {
+            $0.space = 3 << 20
+        } _: { torrents in
+            let item = try await torrents.add(seeder.torrent.magnet)
+            let file = try #require(item.files.first)
+            // Somebody reads it all the time, so it does not leave instead.
+            let stream = try await torrents.open(file).read(0..<file.size)
+            for round in 0..<12 {
+                #expect(try await torrents.bytes(file, 0..<4 << 20).elementsEqual(start))
+                let before = records.removed.count
+                async let keeping: Void = torrents.source.housekeeping()
+                // Its resume data goes just before.
+                while records.removed.count == before { await Task.yield() }
+                for _ in 0..<round { await Task.yield() }
+                #expect(try await torrents.bytes(file, 0..<4 << 20).elementsEqual(start))
+                await keeping
+            }
+            withExtendedLifetime(stream) {}
+        }
+        withExtendedLifetime(seeder) {}
+    }
+
     @Test("what earlier runs left on the disk counts, and makes room; what nobody knows goes at once")
     func restart() async throws {
         let records = MemoryRecords()
