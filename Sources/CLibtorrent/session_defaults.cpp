@@ -55,6 +55,9 @@ constexpr setting settings[] = {
     // Web seeds are requests to where a torrent says, and 2.0.8 frees their connections too early.
     { settings_pack::max_web_seed_connections, 0 },
     { settings_pack::max_metadata_size, 8 * 1024 * 1024 },
+    // Metadata from peers is judged once libtorrent has taken it, which makes all its empty files at once: with this there
+    // are some 60,000 at most. Ends of lists and dictionaries count here, so it refuses a little more than TorrentLimits.
+    { settings_pack::metadata_token_limit, 500000 },
 };
 
 }  // namespace

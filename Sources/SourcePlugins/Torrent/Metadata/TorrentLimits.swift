@@ -1,4 +1,5 @@
-/// What a stranger's torrent may cost. Anything beyond is refused before libtorrent sees it.
+/// What a stranger's torrent may cost. Anything beyond is refused: before libtorrent sees it, or, if peers sent it, when
+/// libtorrent has read it within limits of its own (`session_defaults.cpp`).
 package struct TorrentLimits: Sendable, Hashable {
     /// Bytes of an info dictionary.
     package var infoBytes = 8 << 20
