@@ -57,6 +57,12 @@ extension LoadedTorrent {
         case .figures(let figures):
             let last = state.withLock { state in
                 defer { state.figures = figures }
+                // A piece may be finished after the disk was full for another: what libtorrent says of itself counts. Not
+                // before the files were looked at: it pauses a torrent for a moment when that is added.
+                if state.plan != nil {
+                    state.isStalled = figures.isStalled
+                    state.hasLostPeers = state.hasLostPeers || figures.isStalled
+                }
                 return state.figures
             }
             metrics.count(figures, after: last)
@@ -83,7 +89,6 @@ extension LoadedTorrent {
         let waits = state.withLock { state -> [PieceWait] in
             if state.plan == nil { state.early.append(piece) }
             state.plan?.pieceFinished(piece, now: now())
-            state.isStalled = false
             guard let waits = state.pieceWaits[piece] else { return [] }
             if waits.values.contains(where: { if case .bytes = $0 { true } else { false } }) {
                 requestBytes(of: piece, &state)

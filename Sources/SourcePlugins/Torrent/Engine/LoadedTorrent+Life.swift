@@ -53,6 +53,8 @@ extension LoadedTorrent {
             return state.number
         }
         session.resumeDownload(number)
+        // Figures that are on their way say how it was before.
+        session.postFigures()
     }
 
     /// Has peers that were lost tried again.
@@ -86,7 +88,7 @@ extension LoadedTorrent {
         session.remove(number, deletesFiles: deletesFiles)
         try await wait { $0.isInSession || deletesFiles && $0.hasFiles ? nil : () }
         state.withLock { state in
-            (state.reads, state.hasFiles, state.hasLostPeers) = ([], true, false)
+            (state.reads, state.hasFiles, state.hasLostPeers, state.isStalled) = ([], true, false, false)
             // Some may have been finished until it was gone.
             forgetPieces(&state)
             state.plan?.forgetTold(now: now())
