@@ -97,8 +97,12 @@ extension TorrentSource {
         let limit = settings.space - min(settings.space / 8, 64 << 20)
         var isDiskFull = state.withLock { $0.loaded }.contains { $0.isStalled }
         for (id, _) in stored.sorted(by: { $0.value.lastUse < $1.value.lastUse }) where used > limit || isDiskFull {
-            await deleteUnused(id)
-            isDiskFull = false
+            if await deleteUnused(id) { isDiskFull = false }
+        }
+        // Not one of those that shall go on.
+        let canLeave = { (torrent: LoadedTorrent) in !torrent.isStalled && torrent.bytesOnDisk > 0 }
+        if isDiskFull, let idlest = idlest(where: canLeave), let flight = leave(idlest, deletesFiles: true) {
+            try? await flight.value()
         }
         while used > limit, let idlest = idlest(), let flight = leave(idlest, deletesFiles: true) {
             try? await flight.value()
@@ -122,7 +126,8 @@ extension TorrentSource {
         for id in catalogue.leastUsed where catalogue.size > limit && forgotten < 64 {
             if settings.keep == .keep, catalogue.files[id].map({ $0.bytes > 0 }) == true { continue }
             guard let flight = beginForgetting(id) else { continue }
-            try? await flight.value()
+            // What cannot be removed now is tried again.
+            guard (try? await flight.value()) != nil else { break }
             forgotten += 1
         }
         guard forgotten > 0 else { return }
@@ -160,19 +165,24 @@ extension TorrentSource {
     var hasSpace: Bool { settings.keep != .keep || used < settings.space }
 
     /// Deletes the files of a torrent with which nothing is under way.
-    private func deleteUnused(_ id: ItemID) async {
+    ///
+    /// - Returns: whether they are gone.
+    @discardableResult
+    private func deleteUnused(_ id: ItemID) async -> Bool {
         let flight = state.withLock { state -> Flight<Void>? in
             guard state.activities[id] == nil else { return nil }
             let flight = Flight { [self] in
-                await deleteFiles(of: id)
+                if await deleteFiles(of: id) {
+                    context.logger.info("files of a torrent deleted for space", metadata: ["torrent": "\(id)"])
+                }
                 settle(id, nil)
             }
             state.activities[id] = .leaving(flight)
             return flight
         }
-        guard let flight else { return }
+        guard let flight else { return false }
         try? await flight.value()
-        context.logger.info("files of a torrent deleted for space", metadata: ["torrent": "\(id)"])
+        return catalogue.files[id] == nil
     }
 
     private func startOver(_ torrent: LoadedTorrent, deletesFiles: Bool) async {

@@ -78,7 +78,13 @@ extension TorrentSource {
                 now: now,
                 hasChanged: { [weak self] in self?.changed() }
             )
-            try torrent.add(description(of: stored, resumeData: resumeData, leads))
+            var description = description(of: stored, resumeData: resumeData, leads)
+            if resumeData != nil, await !hasFolder(stored.id) {
+                // It is of files that are gone. Once there are some again, libtorrent could not tell.
+                try await catalogue.setResumeData(stored.id, nil)
+                description.usesPeersOnly = true
+            }
+            try torrent.add(description)
             context.logger.info(
                 "torrent loaded",
                 metadata: ["torrent": "\(stored.id)", "name": "\(stored.metadata.name)"]
@@ -178,9 +184,9 @@ extension TorrentSource {
         changed()
     }
 
-    /// The torrent without leases that nobody has used for longest.
-    func idlest() -> LoadedTorrent? {
-        state.withLock { $0.loaded }.filter { $0.leases == 0 }.min { $0.lastUse < $1.lastUse }
+    /// The torrent without leases that nobody has used for longest, of those of which `condition` holds.
+    func idlest(where condition: (LoadedTorrent) -> Bool = { _ in true }) -> LoadedTorrent? {
+        state.withLock { $0.loaded }.filter { $0.leases == 0 && condition($0) }.min { $0.lastUse < $1.lastUse }
     }
 
     /// Something has changed that is waited for: see ``wait(until:)``.
@@ -277,15 +283,30 @@ extension TorrentSource {
     }
 
     /// Deletes what a torrent that is not in the session has on the disk. Nobody may load it meanwhile.
-    func deleteFiles(of id: ItemID) async {
+    ///
+    /// - Returns: whether it is gone.
+    @discardableResult
+    func deleteFiles(of id: ItemID) async -> Bool {
         let directory = directory(of: id)
+        // On a full disk nothing is recorded until the files have made room.
+        let isForgotten = (try? await catalogue.setResumeData(id, nil)) != nil
         do {
-            try await catalogue.setResumeData(id, nil)
             try await context.blockingPool.call { try Directory.remove(directory) }
-            try await catalogue.setFiles(id, nil)
         } catch {
             context.logger.warning("files not deleted", metadata: ["torrent": "\(id)", "reason": "\(error)"])
+            return false
         }
+        do {
+            try await catalogue.setFiles(id, nil)
+            if !isForgotten { try await catalogue.setResumeData(id, nil) }
+        } catch {
+            // Resume data that stays is found out when the torrent is loaded: see ``add(_:)``.
+            context.logger.warning(
+                "files deleted, and that not recorded",
+                metadata: ["torrent": "\(id)", "reason": "\(error)"]
+            )
+        }
+        return true
     }
 
     /// Records what the torrent has on the disk, and what libtorrent needs to go on with it.

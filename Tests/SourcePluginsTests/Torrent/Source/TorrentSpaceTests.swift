@@ -93,6 +93,65 @@ struct TorrentSpaceTests {
         }
     }
 
+    @Test("files go for want of space also when that cannot be recorded, and are not taken for there afterwards")
+    func unrecorded() async throws {
+        let seeder = try await Seeder("--file", "film.mp4:3000000")
+        let content = try seeder.content()
+        let records = MemoryRecords()
+        try await withTemporaryDirectory { directory in
+            let item = try await withTorrents(in: directory, records: records) { torrents in
+                let item = try await torrents.add(seeder.torrent.magnet)
+                _ = try await torrents.bytes(try #require(item.files.first))
+                return item
+            }
+            records.failing = ["resume/", "files/"]
+            try await withTorrents(in: directory, records: records) {
+                $0.space = 2 << 20
+            } _: { torrents in
+                try await torrents.source.wait {
+                    await torrents.source.housekeeping()
+                    let status = await torrents.source.status(item.id)
+                    return status?.doneBytes == 0 && !directory.exists("state/\(item.id)")
+                }
+                #expect(try records.keys(prefix: "resume/").count == 1)
+                records.failing = []
+                let file = try #require(item.files.first)
+                #expect(try await torrents.bytes(file).elementsEqual(content))
+                #expect(records.removed.contains("resume/\(item.id)"))
+            }
+        }
+        withExtendedLifetime(seeder) {}
+    }
+
+    @Test(
+        "on a full disk the torrent that nobody reads makes room, and the other one plays to its end",
+        .enabled(if: SmallDisk.isAvailable, "needs the right to mount")
+    )
+    func fullDisk() async throws {
+        let idle = try await Seeder("--file", "film.mp4:3000000")
+        let seeder = try await Seeder("--file", "film.mp4:4000000", "--seed", "2")
+        let content = try seeder.content()
+        try await withTemporaryDirectory { directory in
+            try directory.makeDirectory("state")
+            let disk = try SmallDisk(directory.path("state"), bytes: 6_000_000)
+            defer { disk.unmount() }
+            try await withTorrents(in: directory) { torrents in
+                let first = try await torrents.add(idle.torrent.magnet)
+                _ = try await torrents.bytes(try #require(first.files.first))
+                let second = try await torrents.add(seeder.torrent.magnet)
+                let file = try #require(second.files.first)
+                // A read for which there is no room ends; the next one finds some.
+                try await torrents.source.wait {
+                    await torrents.source.housekeeping()
+                    return (try? await torrents.bytes(file)) == content
+                }
+                #expect(await torrents.source.status(first.id)?.state == .stored)
+                #expect(!directory.exists("state/\(first.id)"))
+            }
+        }
+        withExtendedLifetime((idle, seeder)) {}
+    }
+
     @Test(
         "files of torrents that are not known stay where files are to be kept, and after the records were lost",
         arguments: [(.keep, nil), (.untilSpace, "damaged")] as [(TorrentSettings.Keep, String?)]
