@@ -171,12 +171,15 @@ final class TorrentRead: Sendable {
         state.withLock { $0.open = file }
         // libtorrent says that a piece is right some moments before all of it is in the file, and has no event for that: it is
         // asked again, on a thread of the pool, which may wait. Half a second at most.
-        for _ in 0..<1000 where torrent.failure == nil {
+        let deadline = ContinuousClock.now + .milliseconds(500)
+        // Under another number the file is another.
+        while torrent.failure == nil, torrent.number == number {
             if torrent.session.isOnDisk(piece, number: number) {
                 file.settledPiece = piece
                 state.withLock { $0.open = file }
                 return file
             }
+            guard ContinuousClock.now < deadline else { break }
             usleep(500)
         }
         throw SourceError(.unavailable, "a piece of the torrent was not written to the disk in time")
