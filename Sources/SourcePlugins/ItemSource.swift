@@ -17,6 +17,10 @@ package protocol ItemSource: ListingSource {
     /// - Throws: ``SourceError`` `badReference`, likewise.
     func reference(file: [UInt8]) throws -> ItemReference
 
+    /// Whether the source has read what is known, which takes a moment at the start. Until then no item counts as known,
+    /// so this is asked first. Never blocks.
+    var isReady: Bool { get }
+
     /// Whether the item can be described without asking anybody else. Never blocks: event loops ask.
     func isKnown(_ id: ItemID) -> Bool
 

@@ -37,6 +37,8 @@ package final class SyntheticItemSource: ItemSource {
 
     package let addPolicy: AddPolicy
     package let counts = Observed(Counts())
+    /// Whether it has read what is known. Whoever asks for more than that waits for it.
+    package let ready = Observed(true)
     /// Where the bytes are from, at the items' own paths.
     package let objects = SyntheticSource()
     private let state = Observed(State())
@@ -91,15 +93,19 @@ package final class SyntheticItemSource: ItemSource {
         return ItemReference(id: id, details: text)
     }
 
-    package func isKnown(_ id: ItemID) -> Bool { known(id) != nil }
+    package var isReady: Bool { ready.value }
+
+    package func isKnown(_ id: ItemID) -> Bool { isReady && known(id) != nil }
 
     package func describe(_ id: ItemID) async throws -> ItemDescription? {
-        try known(id).map { try Self.description(of: $0, id) }
+        try await ready.until { $0 }
+        return try known(id).map { try Self.description(of: $0, id) }
     }
 
     package func resolve(_ reference: ItemReference) async throws -> ItemDescription {
         let id = reference.id
         counts.update { $0.resolves += 1 }
+        try await ready.until { $0 }
         if let item = known(id) { return try Self.description(of: item, id) }
         let isFirst = state.update { $0.underWay.insert(id).inserted }
         guard isFirst else {
@@ -165,6 +171,7 @@ package final class SyntheticItemSource: ItemSource {
 
     /// Opening a file is what loads its item here.
     package func open(_ path: MediaPath) async throws -> any MediaObject {
+        try await ready.until { $0 }
         let path =
             try path.numbered.flatMap { index in
                 let item = path.components.first.flatMap { ItemID($0.description) }.flatMap(known)
@@ -178,6 +185,7 @@ package final class SyntheticItemSource: ItemSource {
     package func lease(_ path: MediaPath) -> Lease? { objects.lease(path) }
 
     package func list(_ path: MediaPath) async throws -> [MediaEntry] {
+        try await ready.until { $0 }
         guard isKnown(path) else { throw SourceError(.notFound, "the item is not known") }
         return try await objects.list(path)
     }

@@ -85,11 +85,12 @@ struct OldRoutes: Sendable {
         _ call: Call,
         _ body: @escaping @Sendable (ItemContents, Exchange) async throws -> Void
     ) -> Dispatch {
-        let isKnown = call.source.isKnown(reference.id)
-        if !isKnown, let problem = gate.refuse(call.request, call.source.addPolicy, of: call.entry.name) {
+        let (isReady, isKnown) = (call.source.isReady, call.source.isKnown(reference.id))
+        let (policy, name) = (call.source.addPolicy, call.entry.name)
+        if !isKnown, let problem = gate.refuse(call.request, policy, of: name, isReady: isReady) {
             return refuse(problem)
         }
-        let mayHelp = gate.refuseChange(call.request, call.source.addPolicy, of: call.entry.name) == nil
+        let mayHelp = gate.refuseChange(call.request, policy, of: name) == nil
         return .run(for: call.entry, route) { exchange in
             guard isKnown else {
                 return try await body(ItemContents(call.source.resolve(reference)), exchange)

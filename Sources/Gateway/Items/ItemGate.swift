@@ -38,8 +38,18 @@ package final class ItemGate: Sendable {
     }
 
     /// Why the request may not ask the world for an item; `nil` if it may, and then it has been counted.
-    package func refuse(_ request: GatewayRequest, _ policy: AddPolicy, of source: String) -> RequestProblem? {
-        refuseChange(request, policy, of: source) ?? refuseQuestion(request)
+    ///
+    /// - Parameter isReady: whether the source knows what is known. If not, nobody may have to be asked: then nothing is
+    ///   counted, and who may not ask is to come back.
+    package func refuse(
+        _ request: GatewayRequest,
+        _ policy: AddPolicy,
+        of source: String,
+        isReady: Bool
+    ) -> RequestProblem? {
+        let problem = refuseChange(request, policy, of: source)
+        guard isReady else { return problem.map { _ in .notReady(source) } }
+        return problem ?? refuseQuestion(request)
     }
 
     /// Why the request may change which items there are; `nil` if it may.
@@ -108,4 +118,8 @@ package final class ItemGate: Sendable {
 
 extension RequestProblem {
     fileprivate static func notAllowed(_ detail: String) -> RequestProblem { RequestProblem(403, .forbidden, detail) }
+
+    fileprivate static func notReady(_ source: String) -> RequestProblem {
+        RequestProblem(SourceError(.notReady, "the source \(source) is still reading what it knows; try again soon"))
+    }
 }

@@ -49,8 +49,8 @@ struct ItemRoutes: Sendable {
     ) -> Dispatch? {
         let (path, source, entry) = (delivery.path, place.source, place.entry)
         let isItem = path.components.count == 1
-        let isKnown = source.isKnown(id)
-        if !isKnown, let problem = gate.refuse(request, source.addPolicy, of: entry.name) {
+        let (isReady, isKnown) = (source.isReady, source.isKnown(id))
+        if !isKnown, let problem = gate.refuse(request, source.addPolicy, of: entry.name, isReady: isReady) {
             return place.refuse(problem)
         }
         let index = ItemContents.index(in: path)
@@ -124,8 +124,9 @@ struct ItemRoutes: Sendable {
         _ request: GatewayRequest,
         _ place: Place
     ) async throws {
-        let isKnown = place.source.isKnown(added.reference.id)
-        if !isKnown, !added.isWhole, let problem = gate.refuseQuestion(request) { throw problem }
+        let (isReady, isKnown) = (place.source.isReady, place.source.isKnown(added.reference.id))
+        // Until it is ready, nobody may have to be asked.
+        if isReady, !isKnown, !added.isWhole, let problem = gate.refuseQuestion(request) { throw problem }
         // Whoever may not bring in anything did not get here.
         let contents = try await place.contents(of: added.reference, isKnown: isKnown, mayHelp: true)
         try await respond(to: exchange, with: contents, of: place, status: isKnown ? 200 : 201)
@@ -139,11 +140,12 @@ struct ItemRoutes: Sendable {
         } catch {
             return place.refuse(error)
         }
-        let isKnown = place.source.isKnown(reference.id)
-        if !isKnown, let problem = gate.refuse(request, place.source.addPolicy, of: place.entry.name) {
+        let (isReady, isKnown) = (place.source.isReady, place.source.isKnown(reference.id))
+        let (policy, name) = (place.source.addPolicy, place.entry.name)
+        if !isKnown, let problem = gate.refuse(request, policy, of: name, isReady: isReady) {
             return place.refuse(problem)
         }
-        let mayHelp = gate.refuseChange(request, place.source.addPolicy, of: place.entry.name) == nil
+        let mayHelp = gate.refuseChange(request, policy, of: name) == nil
         return .run(for: place.entry) { exchange in
             let contents = try await place.contents(of: reference, isKnown: isKnown, mayHelp: mayHelp)
             let file = try query.file.map { try contents.file($0) } ?? contents.main

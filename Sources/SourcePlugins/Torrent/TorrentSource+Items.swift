@@ -33,6 +33,8 @@ extension TorrentSource {
         }
     }
 
+    package var isReady: Bool { catalogue.isReady }
+
     package func isKnown(_ id: ItemID) -> Bool { catalogue.isKnown(id) }
 
     package func describe(_ id: ItemID) async throws -> ItemDescription? {

@@ -128,6 +128,34 @@ import Testing
         }
     }
 
+    @Test("until a source has read what is known, strangers are to come back, others wait, and nobody is counted")
+    func notReady() async throws {
+        try await ItemsUnderTest.with(limit: .rate(1, per: .hour)) { items, gateway in
+            items.source.ready.update { $0 = false }
+            // Who may bring in nothing may not do so now.
+            for way in Self.ways where !way.hasPrefix("POST ") {
+                let answer = try await Self.ask(way, items.a, gateway.client(), host: "evil.test")
+                #expect(answer.status == 503, "\(way)")
+                #expect(answer["Retry-After"] == "5")
+            }
+            #expect(items.source.counts.value.resolves == 0)
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for way in ["/metadata/B", "/torrent/B/", "/torrent/play?magnet=B", "POST /torrent/"] {
+                    group.addTask { try await Self.ask(way, items.a, gateway.client()).status }
+                }
+                try await items.source.counts.until { $0.resolves == 4 }
+                items.source.ready.update { $0 = true }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(statuses.sorted() == [200, 200, 201, 303])
+            #expect(items.source.counts.value.asked == 0)
+            let known = try await Self.ask("/metadata/B", items.a, gateway.client(), host: "evil.test")
+            #expect(known.status == 200)
+            // The one question that there may be is left.
+            #expect(try await gateway.client().local("/metadata/\(items.b)").status == 200)
+        }
+    }
+
     @Test("a description that comes whole asks nobody, so it does not count")
     func wholeDescriptions() async throws {
         try await ItemsUnderTest.with(limit: .rate(1, per: .hour)) { items, gateway in

@@ -120,6 +120,9 @@ final class TorrentCatalogue: Sendable {
     /// The ID under which the torrent is kept.
     func resolve(_ id: ItemID) -> ItemID { state.withLock { $0.aliases[id] ?? id } }
 
+    /// Whether the records have been read.
+    var isReady: Bool { state.withLock { $0.records != nil } }
+
     /// Whether there is metadata of it. `false` until the records have been read, which takes a moment at the start.
     func isKnown(_ id: ItemID) -> Bool { state.withLock { $0.isKnown(id) } }
 

@@ -72,8 +72,10 @@ struct TorrentRefusalTests {
             }
             #expect(await source.statuses().isEmpty)
             #expect(!source.isKnown(id))
+            #expect(!source.isReady)
             records.isTaken = false
             let item = try await torrents.add(seeder.torrent.magnet)
+            #expect(source.isReady)
             #expect(try await torrents.bytes(try #require(item.files.first)).elementsEqual(content))
         }
         withExtendedLifetime(seeder) {}
