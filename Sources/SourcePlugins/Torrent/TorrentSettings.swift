@@ -13,7 +13,7 @@ package struct TorrentSettings: Sendable {
 
     package enum Upload: String, Sendable, CaseIterable {
         case off
-        /// Only while somebody reads the torrent.
+        /// Only while somebody reads a torrent of the source, whichever it is.
         case whileReading = "while-reading"
         case always
     }
