@@ -44,6 +44,54 @@ struct TorrentReadingTests {
         withExtendedLifetime(seeder) {}
     }
 
+    @Test("pieces of 16 MiB are right, whole and in parts across their ends", arguments: ["v1", "hybrid"])
+    func longestPieces(version: String) async throws {
+        let length: Int64 = 16 << 20
+        let seeder = try await Seeder(
+            "--file",
+            "film.mp4:40000000",
+            "--version",
+            version,
+            "--piece-size",
+            "\(length)"
+        )
+        let content = try seeder.content()
+        #expect(seeder.torrent.pieces == 3)
+        try await withTorrents { torrents in
+            let item = try await torrents.add(seeder.torrent.magnet)
+            let file = try #require(item.files.first)
+            for start in [2 * length - 1000, length - 1, 0] {
+                let part = try await torrents.bytes(file, start..<start + 2000)
+                #expect(part == Array(content[Int(start)..<Int(start) + 2000]))
+            }
+            let isRight = try await torrents.bytes(file) == content
+            #expect(isRight)
+        }
+        withExtendedLifetime(seeder) {}
+    }
+
+    @Test("files whose names differ in nothing but their Unicode form are two", arguments: ["v1", "hybrid"])
+    func unicodeForms(version: String) async throws {
+        // As text they are equal.
+        let names = ["caf\u{E9}.mp4", "cafe\u{301}.mp4"]
+        let files = names.flatMap { ["--file", "\($0):300000"] }
+        let seeder = try await Seeder(files + ["--name", "Film", "--version", version])
+        let content = try seeder.content()
+        try await withTorrents { torrents in
+            let item = try await torrents.add(seeder.torrent.magnet)
+            #expect(item.files.count == 2)
+            for name in names {
+                let file = try #require(item.files.first { $0.path.name?.bytes == Array(name.utf8) })
+                let seeded = try #require(
+                    seeder.torrent.files.first { $0.path.utf8.elementsEqual("Film/\(name)".utf8) }
+                )
+                let expected = content[Int(seeded.offset)..<Int(seeded.offset + seeded.size)]
+                #expect(try await torrents.bytes(file) == Array(expected))
+            }
+        }
+        withExtendedLifetime(seeder) {}
+    }
+
     @Test("parts are right wherever they begin, by several readers at once", arguments: [65_536, 2_097_152])
     func parts(pieceSize: Int) async throws {
         let seeder = try await Seeder("--file", "film.mp4:12000000", "--piece-size", "\(pieceSize)")
