@@ -123,7 +123,8 @@ final class TorrentCatalogue: Sendable {
     /// Whether the records have been read.
     var isReady: Bool { state.withLock { $0.records != nil } }
 
-    /// Whether there is metadata of it. `false` until the records have been read, which takes a moment at the start.
+    /// Whether there is metadata of it. `false` until the records have been read, which takes a moment at the start, and
+    /// while it is being removed.
     func isKnown(_ id: ItemID) -> Bool { state.withLock { $0.isKnown(id) } }
 
     var known: [ItemID] {
