@@ -10,6 +10,8 @@ final class ChunkTable: Sendable {
 
     private struct Contents {
         var states: [ChunkID: State] = [:]
+        /// Those of them that are on their way.
+        var fills: [ChunkID: Fill] = [:]
         /// Chunks that were fetched ahead of a reader, and that nobody has come to since.
         var unread: Set<ChunkID> = []
         /// Hits for the eviction policy, as far as there was room to note them.
@@ -66,6 +68,7 @@ final class ChunkTable: Sendable {
         stripe(of: fill.id).contents.withLock { contents in
             guard contents.states[fill.id] == nil else { return false }
             contents.states[fill.id] = .filling(fill)
+            contents.fills[fill.id] = fill
             return true
         }
     }
@@ -74,6 +77,7 @@ final class ChunkTable: Sendable {
     func end(_ fill: Fill, isStored: Bool) {
         let ended = stripe(of: fill.id).contents.withLock { contents -> State? in
             guard case .filling(let current) = contents.states[fill.id], current === fill else { return nil }
+            contents.fills[fill.id] = nil
             defer { contents.states[fill.id] = isStored ? .stored(isVerified: true) : nil }
             if isStored, !fill.wasRead { contents.unread.insert(fill.id) }
             return contents.states[fill.id]
@@ -133,11 +137,7 @@ final class ChunkTable: Sendable {
 
     /// What is on its way.
     var fills: [Fill] {
-        stripes.flatMap { stripe in
-            stripe.contents.withLock { contents in
-                contents.states.values.compactMap { if case .filling(let fill) = $0 { fill } else { nil } }
-            }
-        }
+        stripes.flatMap { stripe in stripe.contents.withLock { Array($0.fills.values) } }
     }
 
     /// Hands over the hits noted since the last time.

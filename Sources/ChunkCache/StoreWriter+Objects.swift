@@ -25,9 +25,13 @@ extension StoreWriter {
     private func forget(_ numbers: [UInt64], _ counter: CacheCounters.Counter) {
         guard let database else { return }
         do {
-            try database.environment.write { transaction in
-                for number in numbers {
-                    try transaction.delete(ObjectNumber(value: number), from: database.objects)
+            try state.withLock { state in
+                try makingRoom(database, &state) { _ in
+                    try database.environment.write { transaction in
+                        for number in numbers {
+                            try transaction.delete(ObjectNumber(value: number), from: database.objects)
+                        }
+                    }
                 }
             }
         } catch {
@@ -48,7 +52,9 @@ extension StoreWriter {
     ///
     /// - Returns: `false` if something is.
     private func beginAnew() -> Bool {
-        guard let place, database != nil else { return false }
+        guard let place, let database else { return false }
+        // Its map goes with the last who reads it, and not under a lock.
+        defer { withExtendedLifetime(database) {} }
         let isUnused = state.withLock { state in
             let objects = state.objects.values
             // Whoever comes to one from now on is told.
@@ -110,9 +116,10 @@ extension StoreWriter {
 
     /// Deletes what there is of the object with this number, now or, if that fails, later.
     ///
+    /// - Parameter limit: after how many chunks it leaves the rest for another time.
     /// - Returns: how many chunks were deleted, and 1 if there were none.
     @discardableResult
-    func erase(_ number: UInt64, _ counter: CacheCounters.Counter) -> Int {
+    func erase(_ number: UInt64, _ counter: CacheCounters.Counter, limit: Int = .max) -> Int {
         guard let database else { return 0 }
         do {
             // With the record everything of the object is gone, whatever happens to the process afterwards.
@@ -124,8 +131,12 @@ extension StoreWriter {
                 state.withLock { $0.unfinished[number] = counter }
                 return 0
             }
-            let chunks = try deleteChunks(of: number, database, counter)
+            let (chunks, areAll) = try deleteChunks(of: number, database, counter, limit: limit)
             state.withLock { state in
+                guard areAll else {
+                    state.unfinished[number] = counter
+                    return
+                }
                 state.objects[number] = nil
                 state.unfinished[number] = nil
             }
@@ -145,7 +156,7 @@ extension StoreWriter {
     func finishErasing(limit: Int = .max) -> Bool {
         var chunks = 0
         for (number, counter) in state.withLock({ $0.unfinished }) {
-            chunks += erase(number, counter)
+            chunks += erase(number, counter, limit: limit - chunks)
             if chunks >= limit { return true }
         }
         return false
@@ -188,14 +199,15 @@ extension StoreWriter {
         }
     }
 
-    /// - Returns: how many there were.
+    /// - Returns: how many were deleted, in whole batches until there are `limit`; and whether that is known to be all.
     private func deleteChunks(
         of number: UInt64,
         _ database: Database,
-        _ counter: CacheCounters.Counter
-    ) throws -> Int {
+        _ counter: CacheCounters.Counter,
+        limit: Int
+    ) throws -> (chunks: Int, areAll: Bool) {
         var total = 0
-        while true {
+        while total < limit {
             var batch: [(id: ChunkID, length: Int)] = []
             try database.environment.read { transaction in
                 try transaction.walk(database.chunks, from: ChunkID(object: number, index: 0)) { key, value in
@@ -204,7 +216,7 @@ extension StoreWriter {
                     return batch.count < Self.evictionBatch ? .next : .stop
                 }
             }
-            guard !batch.isEmpty else { return total }
+            guard !batch.isEmpty else { return (total, true) }
             try database.environment.write { transaction in
                 for (id, _) in batch { try transaction.delete(id, from: database.chunks) }
             }
@@ -219,5 +231,6 @@ extension StoreWriter {
             counter.add(batch.count)
             total += batch.count
         }
+        return (total, false)
     }
 }

@@ -62,7 +62,8 @@ extension StoreWriter {
         let wasMarked = place.isMarkedOpen
         place.watchForCrashes()
         do {
-            try place.markOpen(settings.durability)
+            // Of what was written before, some may not have waited for the disk.
+            try place.markOpen(wasMarked ? .relaxed : settings.durability)
             do {
                 try openDatabase(place)
             } catch let error as OtherFormat {
@@ -80,6 +81,10 @@ extension StoreWriter {
             } catch let error as LMDBError where error.isDamage && settings.mayReplace {
                 setAside(place, because: "\(error)", counters.lostToDamage)
                 try openDatabase(place)
+            }
+            if wasMarked, settings.durability == .strict {
+                try database?.environment.sync()
+                try place.markOpen(.strict)
             }
         } catch {
             place.endWatchForCrashes()
@@ -211,6 +216,7 @@ extension StoreWriter {
         thread.submit { _ in
             guard let place = self.place, self.database?.environment === environment else { return }
             self.access.withLock { ($0.open, $0.failure) = (nil, "being replaced") }
+            _ = self.directory.removeAll { _ in true }
             self.reset()
             guard self.settings.mayReplace else { return self.fail(error) }
             self.setAside(place, because: "\(error)", self.counters.lostToDamage)
@@ -227,9 +233,8 @@ extension StoreWriter {
         }
     }
 
-    /// Forgets everything that was in the database.
+    /// Forgets which chunks were in the database.
     func reset() {
-        _ = directory.removeAll { _ in true }
         table.removeAllStored()
         state.withLock { state in
             state.eviction = Self.makeEviction(settings)

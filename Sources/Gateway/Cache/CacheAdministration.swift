@@ -45,7 +45,8 @@ package struct CacheAdministration: CacheOperations {
         CacheItemDetail(CacheItem(object), chunkSize: object.chunkSize, stored: cache.runs(of: object))
     }
 
-    /// Neither a killed process nor the next one brings back what was purged when this returns.
+    /// A process that is killed after this returned does not leave to the next one what was purged, unless nothing could be
+    /// written.
     ///
     /// - Throws: ``CacheNotOpen``. Nothing is known outside the cache then of what was named, but what is on the disk stays.
     package func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport {

@@ -81,7 +81,10 @@ extension TorrentSource {
         guard unknown > 0 else { return }
         context.logger.warning(
             "folders of torrents that are not known were left",
-            metadata: ["count": "\(unknown)", "directory": "\(directory)"]
+            metadata: [
+                "count": "\(unknown)", "directory": "\(directory)",
+                "until": "\(settings.keep == .keep ? "they are deleted by hand" : "the next start")",
+            ]
         )
     }
 
@@ -95,7 +98,7 @@ extension TorrentSource {
         guard settings.keep != .keep else { return }
         // Room for what is on its way.
         let limit = settings.space - min(settings.space / 8, 64 << 20)
-        var isDiskFull = state.withLock { $0.loaded }.contains { $0.isStalled }
+        var isDiskFull = state.withLock { $0.loaded }.contains { $0.isDiskFull }
         for (id, _) in stored.sorted(by: { $0.value.lastUse < $1.value.lastUse }) where used > limit || isDiskFull {
             if await deleteUnused(id) { isDiskFull = false }
         }

@@ -41,8 +41,10 @@ extension LoadedTorrent {
                 stalled(SourceError(.unavailable, "the torrent stopped: \(reason)"))
             }
         case .fileFailed(let code, let reason, let isStalled):
-            let message = code == ENOSPC ? "the disk is full" : "a file of the torrent failed: \(reason)"
-            guard isStalled || code == ENOSPC else { return }
+            let isDiskFull = code == ENOSPC || code == EDQUOT
+            let message = isDiskFull ? "the disk is full" : "a file of the torrent failed: \(reason)"
+            guard isStalled || isDiskFull else { return }
+            if isDiskFull { change { $0.isDiskFull = true } }
             stalled(SourceError(.unavailable, message))
         case .removed:
             change { $0.isInSession = false }

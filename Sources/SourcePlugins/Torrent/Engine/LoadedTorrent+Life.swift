@@ -49,7 +49,7 @@ extension LoadedTorrent {
     /// Goes on after the disk was full, or another failure of a file.
     func goOn() {
         let number = state.withLock { state in
-            state.isStalled = false
+            (state.isStalled, state.isDiskFull) = (false, false)
             return state.number
         }
         session.resumeDownload(number)
@@ -88,7 +88,8 @@ extension LoadedTorrent {
         session.remove(number, deletesFiles: deletesFiles)
         try await wait { $0.isInSession || deletesFiles && $0.hasFiles ? nil : () }
         state.withLock { state in
-            (state.reads, state.hasFiles, state.hasLostPeers, state.isStalled) = ([], true, false, false)
+            (state.reads, state.hasFiles, state.hasLostPeers) = ([], true, false)
+            (state.isStalled, state.isDiskFull) = (false, false)
             // Some may have been finished until it was gone.
             forgetPieces(&state)
             state.plan?.forgetTold(now: now())

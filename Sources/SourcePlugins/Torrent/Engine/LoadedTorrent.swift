@@ -45,6 +45,8 @@ final class LoadedTorrent: Sendable {
         var figures = TorrentFigures()
         /// Downloads nothing until libtorrent is told to go on.
         var isStalled = false
+        /// For want of room on the disk.
+        var isDiskFull = false
         /// The last that libtorrent gave; empty if it had nothing new to give.
         var resumeData: [UInt8]?
         var hasFiles = true
@@ -168,6 +170,8 @@ final class LoadedTorrent: Sendable {
     var figures: TorrentFigures { state.withLock { $0.figures } }
     var failure: SourceError? { state.withLock { $0.failure } }
     var isStalled: Bool { state.withLock { $0.isStalled } }
+    /// Whether it is stalled for want of room on the disk.
+    var isDiskFull: Bool { state.withLock { $0.isStalled && $0.isDiskFull } }
     /// Whether it goes on after it was stalled, and has nobody to ask.
     var hasLostPeers: Bool { state.withLock { $0.hasLostPeers && !$0.isStalled && $0.figures.peers == 0 } }
 

@@ -170,8 +170,8 @@ final class TorrentRead: Sendable {
         var file = try state.withLock { $0.open } ?? OpenFile(number: number, descriptor: descriptor(number))
         state.withLock { $0.open = file }
         // libtorrent says that a piece is right some moments before all of it is in the file, and has no event for that: it is
-        // asked again, on a thread of the pool, which may wait. Half a second at most.
-        let deadline = ContinuousClock.now + .milliseconds(500)
+        // asked again, on a thread of the pool, which may wait: half a second, and a tenth more for each mebibyte.
+        let deadline = ContinuousClock.now + .milliseconds(500 + 100 * (pieceLength >> 20))
         // Under another number the file is another.
         while torrent.failure == nil, torrent.number == number {
             if torrent.session.isOnDisk(piece, number: number) {
