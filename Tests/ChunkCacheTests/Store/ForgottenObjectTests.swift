@@ -90,17 +90,18 @@ struct ForgottenObjectTests {
     }
 
     @Test(
-        "many are forgotten batch by batch, and none of them is left when the cache is closed meanwhile",
-        arguments: [true, false]
+        "more chunks than a batch are forgotten to the last one, also when the cache is closed meanwhile",
+        arguments: [(200, 100), (1, 200 * TestCache.chunkSize)] as [(Int, Int64)],
+        [true, false]
     )
-    func many(isClosedAtOnce: Bool) async throws {
+    func many(_ objects: (count: Int, size: Int64), isClosedAtOnce: Bool) async throws {
         try await TestCache.with { cache in
             try await cache.open { store in
-                for number in 0..<200 {
-                    let object = store.object(.test("\(number)", size: 100))
-                    try await TestOrigin("\(number)").read(0..<100, of: object, in: store)
+                for number in 0..<objects.count {
+                    let object = store.object(.test("\(number)", size: objects.size))
+                    try await TestOrigin("\(number)").read(0..<objects.size, of: object, in: store)
+                    await store.settle()
                 }
-                await store.settle()
                 #expect(store.usage.chunks == 200)
                 #expect(store.purge { _ in true } == 200)
                 await store.flush()
