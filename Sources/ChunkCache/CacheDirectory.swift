@@ -10,7 +10,7 @@ import Synchronization
 /// | `data.mdb.bad` | the last one that could not be used |
 /// | `rebuild` | a database that is being made to take the place of this one |
 /// | `lock` | locked by the process that has the cache |
-/// | `state` | which start of the machine the database was opened in, and whether it waits for the disk; gone if it was closed in order |
+/// | `state` | the start of the machine it was opened in, and whether it waits for the disk; gone if closed in order |
 /// | `crashed` | there while the database is new to the process; not empty if that crashed meanwhile |
 final class CacheDirectory: Sendable {
     let path: String

@@ -26,7 +26,10 @@ uint32_t checksum_crc32c(uint32_t crc, const void *bytes, size_t count);
  */
 uint32_t checksum_crc32c_combine(uint32_t first, uint32_t second, uint64_t count);
 
-/* The same as checksum_crc32c() without any special instruction: what every processor can do, and what the other one is tested against. */
+/*
+ * The same as checksum_crc32c() without any special instruction: what every processor can do, and what the other one is
+ * tested against.
+ */
 uint32_t checksum_crc32c_portable(uint32_t crc, const void *bytes, size_t count);
 
 #endif
