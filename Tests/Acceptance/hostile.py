@@ -161,8 +161,7 @@ class Target:
 
     def post(self, body: bytes, kind: str) -> tuple[int, bytes, float, int]:
         """Status, body, seconds, and how far the resident memory went up."""
-        Path(f"/proc/{self.server.pid}/clear_refs").write_text("5")  # the peak is what it is now
-        before = self._memory("VmHWM")
+        before = self.mark()
         with Connection(self.server.address, 30) as connection:
             began = time.monotonic()
             sent = request("/torrent/", "POST", [("Content-Type", kind), ("Content-Length", str(len(body)))]) + body
@@ -174,11 +173,17 @@ class Target:
             except WireError as error:
                 status, answer = 0, str(error).encode()
             seconds = time.monotonic() - began
-        return status, answer, seconds, self._memory("VmHWM") - before
+        return status, answer, seconds, self.peak() - before
 
-    def _memory(self, name: str) -> int:
+    def mark(self) -> int:
+        """From now on the peak is that of what follows; what it is now."""
+        Path(f"/proc/{self.server.pid}/clear_refs").write_text("5")
+        return self.peak()
+
+    def peak(self) -> int:
+        """Bytes of resident memory, at most since the mark."""
         status = Path(f"/proc/{self.server.pid}/status").read_text()
-        return int(re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)[1]) << 10
+        return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[1]) << 10
 
 
 def torrents(target: Target, directory: Path, manifest: list[dict]) -> tuple[list[Answer], list[str]]:
@@ -290,6 +295,20 @@ def judge_network(watch: Watch, names: LyingNames, server: gateway.Server, out: 
               ":".join(map(str, ALLOWED)))
 
 
+def written_set(directory: Path) -> dict:
+    """Has the set written; its manifest."""
+    subprocess.run([sys.executable, str(Path(__file__).with_name("hostile_torrents.py")), str(directory)],
+                   check=True, stdout=subprocess.DEVNULL)
+    return json.loads((directory / "manifest.json").read_text())
+
+
+def traced(trace: Path) -> list[str]:
+    """What is put before a command so that its calls are written down; nothing if that cannot be."""
+    strace = shutil.which("strace")
+    options = ["-D", "-f", "-y", "--seccomp-bpf", "-s", "8192", "-e", f"trace={CALLS}", "-o", str(trace)]
+    return [strace, *options] if strace else []
+
+
 CALLS = "openat,open,creat,mkdir,mkdirat,symlink,symlinkat,link,linkat,rename,renameat,renameat2,connect"
 PATH = r'(?:AT_FDCWD<((?:[^>\\]|\\.)*)>|\d+<((?:[^>\\]|\\.)*)>), "((?:[^"\\]|\\.)*)"|\("((?:[^"\\]|\\.)*)"'
 
@@ -312,7 +331,17 @@ def made_paths(trace: Path) -> tuple[list[str], list[str]]:
     return paths, links
 
 
+def judge_links(home: Path, out: report.Report) -> None:
+    inside = [path for path in home.rglob("*") if path.is_symlink()]
+    leading = [path for path in inside if path.parent.resolve() not in path.resolve().parents]
+    out.check(not leading, "no link in its folders leads out of where it is",
+              f"{len(inside)} links" + "".join(f"; {path} → {os.readlink(path)}" for path in leading[:3]))
+
+
 def judge_files(trace: Path, home: Path, out: report.Report) -> None:
+    if not trace.exists():
+        out.skip("nothing is made or written outside the folders of the gateway", "apt-get install strace")
+        return
     paths, links = made_paths(trace)
     outside = [path for path in paths if not path.startswith((f"{home}/", "/dev/", "/proc/self/"))]
     out.check(len(paths) > 20 and not outside, "nothing is made or written outside the folders of the gateway",
@@ -343,16 +372,12 @@ def judge_answers(answers: list[Answer], manifest: list[dict], what: str, out: r
 
 def run(out: report.Report, listing: Path | None) -> None:
     lacks_network = enter_own_network()
-    strace = shutil.which("strace")
     with gateway.folder("hostile.") as root, tempfile.TemporaryDirectory(prefix="hostile.") as other:
         directory, trace = Path(other) / "set", Path(other) / "trace"
-        subprocess.run([sys.executable, str(Path(__file__).with_name("hostile_torrents.py")), str(directory)],
-                       check=True, stdout=subprocess.DEVNULL)
-        manifest = json.loads((directory / "manifest.json").read_text())
+        manifest = written_set(directory)
         watch, names = (None, None) if lacks_network else (Watch(), LyingNames())
-        prefix = [strace, "-D", "-f", "-y", "--seccomp-bpf", "-s", "8192", "-e", f"trace={CALLS}", "-o", str(trace)]
         options = 'resolve_per_ip = "off"\n'
-        with LimitedServer(root, config=SOURCE, prefix=prefix if strace else None, limits=options) as server:
+        with LimitedServer(root, config=SOURCE, prefix=traced(trace), limits=options) as server:
             target = Target(server)
             answers, urls = torrents(target, directory, manifest["torrents"])
             judge_answers(answers, manifest["torrents"], "torrents", out)
@@ -371,18 +396,16 @@ def run(out: report.Report, listing: Path | None) -> None:
                 out.skip("0 connections to refused addresses", lacks_network)
             else:
                 judge_network(watch, names, server, out)
-            inside = [path for path in server.home.rglob("*") if path.is_symlink()]
-            leading = [path for path in inside if path.parent.resolve() not in path.resolve().parents]
-            out.check(not leading, "no link in its folders leads out of where it is",
-                      f"{len(inside)} links" + "".join(f"; {path} → {os.readlink(path)}" for path in leading[:3]))
+            judge_links(server.home, out)
             home = server.home
-        if strace:
-            judge_files(trace, home, out)
-        else:
-            out.skip("nothing is made or written outside the folders of the gateway", "apt-get install strace")
-        if listing:
-            lines = ["| what | expected | answer | time | memory |", "|---|---|---|---|---|"]
-            listing.write_text("\n".join(lines + [answer.line for answer in answers + asked]) + "\n")
+        judge_files(trace, home, out)
+        write_listing(listing, answers + asked)
+
+
+def write_listing(listing: Path | None, answers: list[Answer]) -> None:
+    if listing:
+        lines = ["| what | expected | answer | time | memory |", "|---|---|---|---|---|"]
+        listing.write_text("\n".join(lines + [answer.line for answer in answers]) + "\n")
 
 
 class LimitedServer(gateway.Server):
@@ -399,17 +422,21 @@ class LimitedServer(gateway.Server):
         return command
 
 
-def main(out: report.Report, quick: bool) -> None:
-    """The set is small enough to be always whole."""
+def apart(out: report.Report, what: str, check) -> None:
+    """In a thread: a network that it enters is its own, and that of what it starts."""
 
     def guarded() -> None:
-        with out.guarded("hostile"):
-            run(out, listing)
+        with out.guarded(what):
+            check()
 
-    # In a thread: the network is its own, and that of what it starts.
     thread = threading.Thread(target=guarded)
     thread.start()
     thread.join()
+
+
+def main(out: report.Report, quick: bool) -> None:
+    """The set is small enough to be always whole."""
+    apart(out, "hostile", lambda: run(out, listing))
 
 
 listing: Path | None = None
