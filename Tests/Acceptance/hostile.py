@@ -183,7 +183,10 @@ class Target:
     def peak(self) -> int:
         """Bytes of resident memory, at most since the mark."""
         status = Path(f"/proc/{self.server.pid}/status").read_text()
-        return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[1]) << 10
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+        if not found:
+            raise ProcessLookupError("the gateway has ended")
+        return int(found[1]) << 10
 
 
 def torrents(target: Target, directory: Path, manifest: list[dict]) -> tuple[list[Answer], list[str]]:
