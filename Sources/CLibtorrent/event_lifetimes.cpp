@@ -61,12 +61,14 @@ void event_pump::added(const lt::add_torrent_alert& alert) {
 
 void event_pump::removed(const lt::torrent_removed_alert& alert) {
     const uint64_t number = number_of(alert.userdata);
+    bool has_nothing_to_come = false;
     {
         const std::lock_guard<std::mutex> lock{ session_.mutex };
         const auto found = session_.torrents.find(number);
         if (found == session_.torrents.end())
             return;
         torrent_record& record = found->second;
+        has_nothing_to_come = record.deletes_files && !record.expects_deletion;
         if (record.expects_deletion)
             session_.deletions.emplace_back(alert.info_hashes, record.deletes_files ? number : 0);
         record.expects_deletion = false;
@@ -79,6 +81,8 @@ void event_pump::removed(const lt::torrent_removed_alert& alert) {
         session_.torrents.erase(found);
     }
     emit(CLT_EVENT_REMOVED, number);
+    if (has_nothing_to_come)
+        emit(CLT_EVENT_DELETED, number);
 }
 
 void event_pump::deleted(const lt::info_hash_t& hashes, const lt::error_code& error) {
@@ -176,11 +180,14 @@ void event_pump::metadata_failed(const lt::metadata_failed_alert& alert) {
 }
 
 void event_pump::refuse(uint64_t number, const lt::error_code& error) {
+    {
+        // First: whoever hears of the error may remove the torrent at once.
+        const std::lock_guard<std::mutex> lock{ session_.mutex };
+        const auto found = session_.torrents.find(number);
+        if (found == session_.torrents.end() || found->second.now != stage::present)
+            return;
+        remove_from_libtorrent(session_, found->second, false);
+        found->second.now = stage::leaving;
+    }
     emit(CLT_EVENT_ERROR, number, error.value(), error.message());
-    const std::lock_guard<std::mutex> lock{ session_.mutex };
-    const auto found = session_.torrents.find(number);
-    if (found == session_.torrents.end() || found->second.now != stage::present)
-        return;
-    remove_from_libtorrent(session_, found->second, false);
-    found->second.now = stage::leaving;
 }

@@ -4,6 +4,7 @@
 #include <libtorrent/file_storage.hpp>
 #include <libtorrent/torrent_flags.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -44,10 +45,26 @@ bool has_piece(clt_session& session, uint64_t number, int32_t piece) {
     return found != session.torrents.end() && piece < found->second.have.size() && found->second.have.get_bit(index);
 }
 
+/// Whether libtorrent may be asked to delete the files: it lists every folder above every file, each by its whole path,
+/// which for some 100 kB of hostile metadata are gigabytes.
+static bool is_deletable(const lt::torrent_info& metadata) {
+    constexpr size_t most_bytes = 16 * 1024 * 1024;
+    size_t bytes = 0;
+    const lt::file_storage& files = metadata.files();
+    for (const lt::file_index_t file : files.file_range()) {
+        const std::string path = files.file_path(file);
+        bytes += path.size() * static_cast<size_t>(std::count(path.begin(), path.end(), '/')) / 2;
+        if (bytes > most_bytes)
+            return false;
+    }
+    return true;
+}
+
 void remove_from_libtorrent(clt_session& session, torrent_record& record, bool deletes_files) {
+    const bool is_asked = deletes_files && record.metadata && is_deletable(*record.metadata);
     open_session(session).remove_torrent(
-        record.handle, deletes_files ? lt::session::delete_files : lt::remove_flags_t{});
-    record.expects_deletion = deletes_files;
+        record.handle, is_asked ? lt::session::delete_files : lt::remove_flags_t{});
+    record.expects_deletion = is_asked;
 }
 
 extern "C" clt_code clt_set_priorities(

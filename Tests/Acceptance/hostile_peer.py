@@ -72,7 +72,7 @@ class Talk:
         reserved = bytes([0, 0, 0, 0, 0, 0x10, 0, 0x14])
         self.send(PROTOCOL + reserved + (hash or self.hash) + b"-XX0001-" + os.urandom(12))
         for kind, payload in self.messages():
-            if kind == EXTENDED and payload[0] == 0:
+            if kind == EXTENDED and payload[:1] == b"\0":
                 found = re.findall(rb"\d+:(lt_donthave|ut_\w+?)i(\d+)e", payload)
                 self.numbers = {name.decode(): int(number) for name, number in found}
                 return
@@ -105,7 +105,7 @@ class Talk:
     def asked(self) -> Iterator[int]:
         """The pieces of metadata that are asked for. Blocks of the content are given meanwhile."""
         for kind, payload in self.messages():
-            if kind == EXTENDED and payload[0] == OWN_METADATA:
+            if kind == EXTENDED and payload[:1] == bytes([OWN_METADATA]):
                 found = re.search(rb"5:piecei(\d+)e", payload)
                 if found and b"8:msg_typei%de" % ASK in payload:
                     self.requests += 1

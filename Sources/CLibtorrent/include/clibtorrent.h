@@ -169,7 +169,8 @@ typedef enum {
     /** The torrent is gone, and its number with it. No event for it comes after this but #CLT_EVENT_DELETED. If
      *  #CLT_EVENT_ADDED had not been sent it is not sent any more. */
     CLT_EVENT_REMOVED,
-    /** The files of a torrent that was removed with them are gone, or not: `error` is 0 or says why, with `message`. */
+    /** The files of a torrent that was removed with them are gone, or not: `error` is 0 or says why, with `message`. Left
+     *  are those of a torrent whose metadata never came, and those whose paths would cost libtorrent much memory. */
     CLT_EVENT_DELETED,
     /** Answer to clt_save_resume(): `bytes` with an `owner`. */
     CLT_EVENT_RESUME_DATA,
