@@ -95,9 +95,11 @@ def ratio_check(out: report.Report, what: str, ours: list[float], theirs: list[f
 
 def loopback(root: Path, counts: Counts, out: report.Report) -> None:
     """All of a file through HTTP, and a plain download, from the add to the last byte."""
-    with Seeder(counts.size, MIB) as seeder:
+    with Seeder(counts.size, MIB) as seeder, Seeder(MIB, MIB, 99) as first:
         def ours(_: int) -> float:
             with TorrentGateway(root) as server:
+                # Opens the session, as the other's is.
+                server.add(first.magnet)
                 began = time.monotonic()
                 with Player(server, server.add(seeder.magnet)[1]) as player:
                     player.finish()

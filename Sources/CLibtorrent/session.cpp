@@ -2,7 +2,7 @@
 
 #include <libtorrent/address.hpp>
 #include <libtorrent/ip_filter.hpp>
-#include <libtorrent/posix_disk_io.hpp>
+#include <libtorrent/mmap_disk_io.hpp>
 #include <libtorrent/session_params.hpp>
 #include <libtorrent/torrent_status.hpp>
 
@@ -63,8 +63,8 @@ extern "C" clt_code clt_session_new(
         lt::settings_pack pack = settings->pack;
         set_required(pack);
         lt::session_params parameters{ std::move(pack) };
-        // Not the default, which maps files: a read past the end of a file that was cut would be a signal.
-        parameters.disk_io_constructor = lt::posix_disk_io_constructor;
+        // Reads, writes and hashes on threads of its own; set_required() keeps it from mapping files.
+        parameters.disk_io_constructor = lt::mmap_disk_io_constructor;
         parameters.ip_filter = filter_of(blocked, blocked_count);
         auto made = std::make_unique<clt_session>(std::move(parameters));
         if (notify != nullptr)

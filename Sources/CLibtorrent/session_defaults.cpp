@@ -2,6 +2,8 @@
 
 #include <libtorrent/alert.hpp>
 
+#include <limits>
+
 namespace {
 
 using lt::settings_pack;
@@ -43,6 +45,10 @@ constexpr setting settings[] = {
     // Every tracker is asked at once: the first answer counts.
     { settings_pack::announce_to_all_trackers, true },
     { settings_pack::announce_to_all_tiers, true },
+    // The disk is two threads here, which is as much as writes that go to the page cache gain from. What may wait for them
+    // is half a second of a fast line: with the default of 1 MiB every peer is held up again and again.
+    { settings_pack::aio_threads, 2 },
+    { settings_pack::max_queued_disk_bytes, 8 * 1024 * 1024 },
     // Bounds how long clt_session_close() takes.
     { settings_pack::stop_tracker_timeout, 1 },
     // Nothing is discovered, nor any port mapped, unless it is asked for.
@@ -85,5 +91,7 @@ void set_required(lt::settings_pack& pack) {
     // Refused before anything of it is downloaded: a piece past the vector of priorities would be wanted.
     pack.set_int(settings_pack::max_piece_count, CLT_MAX_PIECES);
     pack.set_int(settings_pack::max_web_seed_connections, 0);
+    // No file is mapped, however large: a read past the end of one that was cut would be a signal.
+    pack.set_int(settings_pack::mmap_file_size_cutoff, std::numeric_limits<int>::max());
     pack.set_bool(settings_pack::apply_ip_filter_to_trackers, true);
 }

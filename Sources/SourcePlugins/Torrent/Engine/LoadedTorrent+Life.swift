@@ -64,7 +64,7 @@ extension LoadedTorrent {
     ///
     /// - Throws: `CancellationError`.
     func remove(deletesFiles: Bool) async throws {
-        session.remove(number, deletesFiles: deletesFiles)
+        session.remove(self, number, deletesFiles: deletesFiles)
         try await wait { state in
             // Gone is a failure like any other to those who read.
             state.failure != nil && (!deletesFiles || !state.hasFiles) ? () : nil
@@ -85,7 +85,7 @@ extension LoadedTorrent {
         }
         guard let number = began else { return }
         defer { state.withLock { $0.isStartingOver = false } }
-        session.remove(number, deletesFiles: deletesFiles)
+        session.remove(self, number, deletesFiles: deletesFiles)
         try await wait { $0.isInSession || deletesFiles && $0.hasFiles ? nil : () }
         state.withLock { state in
             (state.reads, state.hasFiles, state.hasLostPeers) = ([], true, false)

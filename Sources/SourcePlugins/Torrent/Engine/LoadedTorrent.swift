@@ -135,6 +135,7 @@ final class LoadedTorrent: Sendable {
             state.info = nil
             makePlan(&state)
         }
+        session.updateIsDue()
     }
 
     func makePlan(_ state: inout State) {
@@ -144,8 +145,11 @@ final class LoadedTorrent: Sendable {
         var have = PieceSet(pieceCount: layout.pieceCount, bitfield: bitfield)
         for piece in state.early { have.insert(piece) }
         state.early = []
-        let head = (0..<min(wantedHead, layout.pieceCount)).map { ($0, PieceDemand.urgent) }
-        state.plan = ReadingPlan(layout: layout, have: have, priorities: Dictionary(uniqueKeysWithValues: head))
+        let head = min(wantedHead, layout.pieceCount)
+        let priorities = (0..<head).map { ($0, PieceDemand.urgent) }
+        var plan = ReadingPlan(layout: layout, have: have, priorities: Dictionary(uniqueKeysWithValues: priorities))
+        plan.open(head: head, now: now())
+        state.plan = plan
     }
 
     var leads: TorrentLeads { state.withLock { $0.leads } }

@@ -18,7 +18,14 @@ final class TorrentSession: Sendable {
         var lastNumber: UInt64 = 0
         /// Torrents whose files are being deleted, which is the last that is heard of them.
         var deletions: Set<UInt64> = []
+        /// Pieces whose hash is right and that are not in the files yet, and since when.
+        var unwritten: [Piece: ContinuousClock.Instant] = [:]
         var isClosing = false
+    }
+
+    private struct Piece: Hashable {
+        let number: UInt64
+        let index: Int
     }
 
     private let handle: Handle
@@ -121,7 +128,8 @@ final class TorrentSession: Sendable {
                 },
                 context
             )
-            _ = wake.wait(timeout: nextUpdate())
+            let written = deliverWritten()
+            _ = wake.wait(timeout: min(nextUpdate(), written))
         }
         pump.leave()
     }
@@ -133,6 +141,10 @@ final class TorrentSession: Sendable {
         }
         // Made first: bytes that come with it have to be released.
         guard let told = TorrentEvent(event) else { return }
+        if case .pieceFinished(let piece) = told, !isOnDisk(piece, number: event.torrent) {
+            let piece = Piece(number: event.torrent, index: piece)
+            return state.withLock { $0.unwritten[piece] = .now }
+        }
         let torrent = state.withLock { state -> LoadedTorrent? in
             switch told {
             case .removed where !state.deletions.contains(event.torrent), .filesDeleted:
@@ -143,6 +155,26 @@ final class TorrentSession: Sendable {
             }
         }
         torrent?.receive(told, number: event.torrent)
+    }
+
+    /// Tells of the pieces that are in the files by now, and says when to look again.
+    ///
+    /// libtorrent says that a piece is right when its hash is, and writes it meanwhile. If that fails it fetches the piece
+    /// once more, but would read it from the files if it was asked to.
+    private func deliverWritten() -> DispatchTime {
+        let (pieces, torrents) = state.withLock { ($0.unwritten, $0.torrents) }
+        var delay: Duration?
+        for (piece, since) in pieces {
+            let torrent = torrents[piece.number]
+            if torrent != nil, !isOnDisk(piece.index, number: piece.number) {
+                let age = ContinuousClock.now - since
+                delay = min(delay ?? .milliseconds(100), age < .seconds(1) ? .milliseconds(1) : .milliseconds(100))
+                continue
+            }
+            state.withLock { _ = $0.unwritten.removeValue(forKey: piece) }
+            torrent?.receive(.pieceFinished(piece.index), number: piece.number)
+        }
+        return delay.map { .now() + .milliseconds(Int($0 / .milliseconds(1))) } ?? .distantFuture
     }
 
     private func deliverOfSession(_ event: clt_event) {
@@ -206,16 +238,13 @@ final class TorrentSession: Sendable {
         }
     }
 
-    func remove(_ number: UInt64, deletesFiles: Bool) {
-        let torrent = state.withLock { state in
-            if deletesFiles { state.deletions.insert(number) }
-            return state.torrents[number]
-        }
+    func remove(_ torrent: LoadedTorrent, _ number: UInt64, deletesFiles: Bool) {
+        if deletesFiles { state.withLock { _ = $0.deletions.insert(number) } }
         guard clt_remove(handle.session, number, deletesFiles ? 1 : 0) != CLT_OK else { return }
-        // It is gone already, and nothing more is heard of it.
+        // It is gone already, perhaps said to be, and nothing more is heard of it.
         unregister(number)
-        torrent?.receive(.removed, number: number)
-        torrent?.receive(.filesDeleted(failure: nil), number: number)
+        torrent.receive(.removed, number: number)
+        torrent.receive(.filesDeleted(failure: nil), number: number)
     }
 
     /// Tells libtorrent what is wanted.

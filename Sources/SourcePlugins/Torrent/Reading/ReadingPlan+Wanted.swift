@@ -1,17 +1,22 @@
 extension ReadingPlan {
     /// What is to be fetched, as readers and pieces are now.
     package func wanted() -> WantedPieces {
-        guard hasReaders else { return WantedPieces() }
         var wanted = WantedPieces()
+        guard hasReaders else {
+            if let head = opening?.head, head > 0 { wantStart(head: head, in: &wanted) }
+            return wanted
+        }
         wanted.demands.reserveCapacity(told.count)
         var fronts: [Front] = []
         // The newest first: it has nothing to play yet.
         for reader in readers.reversed() where reader.pull != .superseded {
-            var front = Front(policy, layout, hasDeadlines: !isSwift || isFirst(reader))
+            let isFirst = isFirst(reader)
+            var front = Front(policy, layout, hasDeadlines: !isSwift || isFirst)
             let reach = reader.position + max(policy.frontReach, layout.pieceLength)
+            let frontEnd = isFirst ? firstEnd(of: reader) : reach + 1
             forEachMissing(in: layout.pieces(of: window(of: reader))) { piece in
-                wanted.raise(piece, to: policy.windowPriority)
-                if layout.bytes(of: piece).lowerBound <= reach { front.add(piece) }
+                wanted.raise(piece, to: isFirst && opening != nil ? policy.openingPriority : policy.windowPriority)
+                if layout.bytes(of: piece).lowerBound < frontEnd { front.add(piece) }
                 return true
             }
             fronts.append(front)
@@ -25,15 +30,24 @@ extension ReadingPlan {
         return wanted
     }
 
+    private func wantStart(head: Int, in wanted: inout WantedPieces) {
+        let pieces = layout.pieces(of: 0..<min(policy.openingBytes, layout.totalLength))
+        forEachMissing(in: 0..<max(pieces.upperBound, min(head, layout.pieceCount))) { piece in
+            wanted.raise(piece, to: piece < head ? PieceDemand.urgent : policy.openingPriority)
+            return true
+        }
+    }
+
     /// The bytes that are wanted for `reader`.
     func window(of reader: Reader) -> Range<Int64> {
         let share = min(policy.maxWindow, policy.maxTorrentWindow / Int64(max(sharers, 1)))
-        let grown = isSwift ? policy.maxWindow : policy.initialWindow + reader.contiguous / policy.windowGrowth
+        let slow = policy.initialWindow + reader.contiguous / policy.windowGrowth
+        let grown = isSwift ? policy.maxWindow : max(slow, opening == nil ? 0 : policy.openingBytes)
         let pastEnd = max(policy.readAheadPastEnd, min(reader.inherited, share))
         let start = reader.position
         let least = start - start % layout.pieceLength + layout.pieceLength * Int64(policy.minWindowPieces)
         let end = max(start + min(grown, share), least)
-        let first = isFirst(reader) ? firstEnd(of: reader) : end
+        let first = isFirst(reader) && opening == nil ? firstEnd(of: reader) : end
         return start..<max(start, min(end, first, reader.end + pastEnd, reader.limit))
     }
 

@@ -41,6 +41,15 @@ package struct ReadingPolicy: Sendable, Hashable {
     /// Of the window behind the front; 1 to 6.
     package var windowPriority: UInt8 = 4
 
+    // MARK: The opening
+
+    /// For so long after a torrent was loaded a window is this at least, whether or not its reader's first piece is there,
+    /// and as much of the start of a new torrent is wanted before anybody reads it.
+    package var openingBytes: Int64 = 8 << 20
+    package var openingTime = Duration.seconds(1)
+    /// Of what is wanted beyond the first piece meanwhile; 1 to 6.
+    package var openingPriority: UInt8 = 1
+
     // MARK: Hints
 
     /// Of hinted bytes, how many are wanted at a time.
@@ -72,7 +81,7 @@ package struct ReadingPolicy: Sendable, Hashable {
         var policy = self
         let bytes: [WritableKeyPath<ReadingPolicy, Int64>] = [
             \.frontBytes, \.frontReach, \.swiftRate, \.firstWindow, \.initialWindow, \.maxWindow, \.maxTorrentWindow,
-            \.readAheadPastEnd, \.hintWindow, \.maxHintBytes, \.continuationSlack,
+            \.readAheadPastEnd, \.openingBytes, \.hintWindow, \.maxHintBytes, \.continuationSlack,
         ]
         for figure in bytes { policy[keyPath: figure].clamp(to: 0...1 << 50) }
         policy.windowGrowth.clamp(to: 1...1024)
@@ -81,8 +90,10 @@ package struct ReadingPolicy: Sendable, Hashable {
         policy.maxDeadlines.clamp(to: 1...4096)
         policy.windowPriority.clamp(to: 1...6)
         policy.hintPriority.clamp(to: 1...6)
+        policy.openingPriority.clamp(to: 1...6)
         policy.deadlineSpacing.clamp(to: .zero...Duration.seconds(60))
         policy.debounce.clamp(to: .zero...Duration.seconds(60))
+        policy.openingTime.clamp(to: .zero...Duration.seconds(60))
         policy.continuationTime.clamp(to: .zero...Duration.seconds(3600))
         policy.supersededAfter.clamp(to: .zero...Duration.seconds(3600))
         return policy

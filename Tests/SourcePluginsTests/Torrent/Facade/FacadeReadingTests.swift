@@ -24,7 +24,7 @@ struct FacadeReadingTests {
             try await session.event(CLT_EVENT_PIECE_FINISHED, 1) { $0.piece == 3 }
             #expect(try await session.read(3) == seeder.piece(3))
             try await session.event(CLT_EVENT_PIECE_FINISHED, 1) { $0.piece == 5 }
-            #expect(clt_is_on_disk(session.pointer, 1, 5) == CLT_OK)
+            try await session.untilOnDisk(5)
             #expect(clt_is_on_disk(session.pointer, 1, 6) == CLT_NOT_HAVE)
         }
     }
@@ -44,6 +44,19 @@ struct FacadeReadingTests {
             try await session.download(9..<10)
             #expect(session.count(CLT_EVENT_PIECE_FINISHED, 1) == 0)
             #expect(session.count(CLT_EVENT_METADATA, 1) == 0)
+        }
+    }
+
+    @Test("files are written to and read without being mapped, which would make a cut file a signal")
+    func noMapping() async throws {
+        let seeder = try await Seeder("--file", "film.mkv:4000000")
+        try await withTemporaryDirectory { directory in
+            let session = try FacadeSession()
+            _ = try await session.added(NewTorrent(magnetOf: seeder, directory: directory.path("files")))
+            try await session.download(0..<seeder.torrent.pieces)
+            #expect(try await session.read(3) == seeder.piece(3))
+            let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+            #expect(!maps.contains(directory.path("files")))
         }
     }
 

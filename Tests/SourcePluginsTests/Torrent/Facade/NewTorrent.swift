@@ -107,7 +107,13 @@ extension FacadeSession {
         try setPriority(7, pieces, torrent)
         for piece in pieces {
             try await event(CLT_EVENT_PIECE_FINISHED, torrent) { $0.piece == piece }
+            try await untilOnDisk(piece, torrent)
         }
+    }
+
+    /// Until all of a piece is in the files, which comes after it was said to be finished.
+    func untilOnDisk(_ piece: Int32, _ torrent: UInt64 = 1) async throws {
+        while clt_is_on_disk(pointer, torrent, piece) != CLT_OK { try await Task.sleep(for: .milliseconds(1)) }
     }
 
     func read(_ piece: Int32, _ torrent: UInt64 = 1) async throws -> [UInt8] {
