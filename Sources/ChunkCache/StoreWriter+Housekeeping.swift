@@ -66,9 +66,7 @@ extension StoreWriter {
 
     private func expire() {
         guard let maxAge = settings.maxAge else { return }
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let (limit, overflow) = Int64(now.tv_sec).subtractingReportingOverflow(maxAge.components.seconds)
+        let (limit, overflow) = (SteadyTime.now / 1_000_000_000).subtractingReportingOverflow(maxAge.components.seconds)
         guard !overflow, directory.all.contains(where: { $0.record.created / 1_000_000_000 < limit }) else { return }
         let expired = directory.removeAll { $0.created / 1_000_000_000 < limit }
         for object in expired { erase(object.number, counters.evictedForAge) }

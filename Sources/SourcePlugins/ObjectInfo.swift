@@ -40,11 +40,17 @@ package struct OriginCaching: Sendable, Hashable {
     package var expires: String?
     /// What the caches behind did for that answer.
     package var cacheStatus: String?
-    /// How old the answer was when it came, and when that was.
+    /// How old the answer was when it came, and when that was: not the time of day, as a clock that is set ages nothing.
     package var age: Duration
-    package var since: Timestamp
+    package var since: ContinuousClock.Instant
 
-    package init(cacheControl: String?, expires: String?, cacheStatus: String?, age: Duration, since: Timestamp) {
+    package init(
+        cacheControl: String?,
+        expires: String?,
+        cacheStatus: String?,
+        age: Duration,
+        since: ContinuousClock.Instant
+    ) {
         self.cacheControl = cacheControl
         self.expires = expires
         self.cacheStatus = cacheStatus
@@ -62,9 +68,9 @@ package struct OriginCaching: Sendable, Hashable {
     }
 
     /// The value of `Age`, in seconds.
-    package func age(at now: Timestamp) -> Int64 {
-        let (passed, overflow) = now.seconds.subtractingReportingOverflow(since.seconds)
-        let (sum, carry) = age.components.seconds.addingReportingOverflow(overflow ? 0 : max(passed, 0))
+    package func age(at now: ContinuousClock.Instant) -> Int64 {
+        let passed = max(now - since, .zero).components.seconds
+        let (sum, carry) = age.components.seconds.addingReportingOverflow(passed)
         // As far as the field goes (RFC 9111 §1.2.2).
         return carry ? 1 << 31 : min(max(sum, 0), 1 << 31)
     }

@@ -15,8 +15,26 @@ import Testing
             expires: nil,
             cacheStatus: nil,
             age: .zero,
-            since: Timestamp(nanoseconds: 0)
+            since: .now
         )
         #expect(caching.hasMaxAge == expected)
+    }
+
+    @Test(
+        "an answer grows older by what has passed since it came, and no older than the field can say",
+        arguments: [
+            (0, 5, 5), (7, 5, 12), (7, -5, 7), (.max, 5, 1 << 31), (1 << 31, 0, 1 << 31),
+        ] as [(Int64, Int64, Int64)]
+    )
+    func age(initial: Int64, passed: Int64, expected: Int64) {
+        let now = ContinuousClock.now
+        let caching = OriginCaching(
+            cacheControl: nil,
+            expires: nil,
+            cacheStatus: nil,
+            age: .seconds(initial),
+            since: now
+        )
+        #expect(caching.age(at: now + .seconds(passed)) == expected)
     }
 }

@@ -353,15 +353,8 @@ extension ObjectInfo {
             lastModified: lastModified?.nanoseconds,
             mediaType: mediaType,
             isImmutable: validity == .immutable,
-            created: Self.now
+            created: SteadyTime.now
         )
-    }
-
-    /// Nanoseconds since 1970.
-    private static var now: Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(seconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec)).nanoseconds
     }
 }
 

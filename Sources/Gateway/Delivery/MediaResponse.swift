@@ -97,7 +97,7 @@ package struct MediaResponse: Sendable {
     /// Not where the lifetime is that from `Date`, which is the gateway's, to `Expires`: it would be counted twice.
     private func addAge(_ info: ObjectInfo, to head: inout ResponseHead) {
         guard let caching = info.caching, caching.expires == nil || caching.hasMaxAge else { return }
-        head.add("Age", String(caching.age(at: .now())))
+        head.add("Age", String(caching.age(at: .now)))
     }
 
     private func addCacheStatus(_ cache: CacheOutcome, _ info: ObjectInfo, to head: inout ResponseHead) {

@@ -14,8 +14,10 @@ struct OriginFreshness: Sendable, Hashable {
     /// Of longer fields nothing is passed on: what is known of many objects must not take much memory.
     private static let longestField = 1024
 
-    /// - Parameter now: when the answer came.
-    init(_ head: OriginHead, now: Timestamp) {
+    /// - Parameters:
+    ///   - now: when the answer came, in the time of day.
+    ///   - since: the same by a clock that nobody sets.
+    init(_ head: OriginHead, now: Timestamp, since: ContinuousClock.Instant = .now) {
         let message = ResponseMessage(status: head.status, fields: head.fields, requestTime: now, responseTime: now)
         var policy = CachingPolicy()
         policy.heuristicPercentage = 0
@@ -35,7 +37,7 @@ struct OriginFreshness: Sendable, Hashable {
             expires: cacheControl == nil && !head.values("cache-control").isEmpty ? nil : text("expires"),
             cacheStatus: text("cache-status"),
             age: Freshness(message, policy: policy).initialAge,
-            since: now
+            since: since
         )
     }
 }
