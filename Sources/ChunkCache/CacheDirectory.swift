@@ -10,7 +10,7 @@ import Synchronization
 /// | `data.mdb.bad` | the last one that could not be used |
 /// | `rebuild` | a database that is being made to take the place of this one |
 /// | `lock` | locked by the process that has the cache |
-/// | `state` | the start of the machine it was opened in, and whether it waits for the disk; gone if closed in order |
+/// | `state`, `state.new` | the start of the machine it was opened in, and whether it waits for the disk; gone if closed in order |
 /// | `crashed` | there while the database is new to the process; not empty if that crashed meanwhile |
 final class CacheDirectory: Sendable {
     let path: String
@@ -61,21 +61,29 @@ final class CacheDirectory: Sendable {
     /// Whether the machine stopped while the database was open, and that did not wait for the disk: what was not there yet is
     /// lost, in no order.
     var wasCutOff: Bool {
-        guard let left = FileManager.default.contents(atPath: stateFile) else { return false }
-        let lines = String(decoding: left, as: UTF8.self).split(separator: "\n")
-        return lines.first.map(String.init) != Self.bootID && !lines.dropFirst().contains(Self.strictMark)
+        guard let state = leftState else { return false }
+        return state.first.map(String.init) != Self.bootID && !wasStrict
+    }
+
+    /// Whether everything that was written to the database that was left open waited for the disk.
+    var wasStrict: Bool { leftState?.dropFirst().contains(Self.strictMark) ?? false }
+
+    private var leftState: [Substring]? {
+        guard let state = FileManager.default.contents(atPath: stateFile) else { return nil }
+        return String(decoding: state, as: UTF8.self).split(separator: "\n")
     }
 
     private static let strictMark: Substring = "strict"
 
     /// Notes that the database is open from now on. On the disk when this returns: the first change of the database may
-    /// get there at any time.
+    /// get there at any time. What was noted before is there until then, whenever the process ends.
     func markOpen(_ durability: LMDBSettings.Durability) throws {
-        let file = open(stateFile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw CacheDirectoryError.last("cannot open \(stateFile)") }
+        let new = stateFile + ".new"
+        let file = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw CacheDirectoryError.last("cannot open \(new)") }
         defer { close(file) }
         let text = Array((durability == .strict ? "\(Self.bootID)\n\(Self.strictMark)\n" : "\(Self.bootID)\n").utf8)
-        guard write(file, text, text.count) == text.count, fsync(file) == 0 else {
+        guard write(file, text, text.count) == text.count, fsync(file) == 0, rename(new, stateFile) == 0 else {
             throw CacheDirectoryError.last("cannot write \(stateFile)")
         }
         syncEntries()

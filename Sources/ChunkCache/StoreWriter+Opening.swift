@@ -59,11 +59,12 @@ extension StoreWriter {
             counters.lostToMachine.add(1)
         }
         loadPins(place)
-        let wasMarked = place.isMarkedOpen
+        let (wasMarked, wasStrict) = (place.isMarkedOpen, place.wasStrict)
         place.watchForCrashes()
         do {
             // Of what was written before, some may not have waited for the disk.
-            try place.markOpen(wasMarked ? .relaxed : settings.durability)
+            let isUncertain = wasMarked && !wasStrict
+            try place.markOpen(isUncertain ? .relaxed : settings.durability)
             do {
                 try openDatabase(place)
             } catch let error as OtherFormat {
@@ -82,7 +83,7 @@ extension StoreWriter {
                 setAside(place, because: "\(error)", counters.lostToDamage)
                 try openDatabase(place)
             }
-            if wasMarked, settings.durability == .strict {
+            if isUncertain, settings.durability == .strict {
                 try database?.environment.sync()
                 try place.markOpen(.strict)
             }

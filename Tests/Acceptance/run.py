@@ -3,9 +3,9 @@
     python3 Tests/Acceptance/run.py [--quick] [NAME ...]
 
 Names choose checks: configs, ranges, random_ranges, desync, request_fuzz, greedy, paths, drain, slow, players,
-cache_hits, cache_random, cache_kill, cache_damage, cache_disk, cache_paused, cache_changes, http_origin, http_proxy,
-shared_cache, origin_faults, edges, torrent_adding, torrent_seeks, torrent_peers, torrent_life, torrent_players, hostile,
-hostile_swarm, monitoring. ``MEDIA_GATEWAY`` names the program.
+cache_hits, cache_random, cache_kill, cache_damage, cache_disk, cache_power, cache_clock, cache_paused, cache_changes,
+http_origin, http_proxy, shared_cache, origin_faults, edges, torrent_adding, torrent_seeks, torrent_peers, torrent_life,
+torrent_players, hostile, hostile_swarm, monitoring. ``MEDIA_GATEWAY`` names the program.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import time
 import report
 
 CHECKS = ("configs", "ranges", "random_ranges", "desync", "request_fuzz", "greedy", "paths", "drain", "slow", "players",
-          "cache_hits", "cache_random", "cache_kill", "cache_damage", "cache_disk", "cache_paused", "cache_changes",
-          "http_origin", "http_proxy", "shared_cache", "origin_faults", "edges", "torrent_adding", "torrent_seeks",
+          "cache_hits", "cache_random", "cache_kill", "cache_damage", "cache_disk", "cache_power", "cache_clock",
+          "cache_paused", "cache_changes", "http_origin", "http_proxy", "shared_cache", "origin_faults", "edges", "torrent_adding", "torrent_seeks",
           "torrent_peers", "torrent_life", "torrent_players", "hostile", "hostile_swarm", "monitoring")
 
 

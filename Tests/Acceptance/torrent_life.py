@@ -22,7 +22,7 @@ from cache_disk import mounted, remount
 from content import KIB, MIB
 from torrent_probe import (MOUNT, Paused, Torrent, TorrentServer, Tracker, await_text, await_true, seed, seed_files,
                            swarm)
-from wire import ShortBody, WireError, seconds
+from wire import Connection, ShortBody, WireError, request, seconds
 
 # What the replaced backend took for itself, without a film.
 REPORTED = 12 * MIB
@@ -44,6 +44,23 @@ def plays(server: TorrentServer, torrent: Torrent, timeout: float = 60) -> str:
     if reply.status != 200:
         return f"{reply.status} {reply.body[:200]!r}"
     return "" if reply.body == torrent.content() else f"wrong bytes in {len(reply.body)}"
+
+
+def compared(server: TorrentServer, torrent: Torrent) -> str:
+    """As ``plays``, of a file that is large: each part is compared as it comes."""
+    path, name = torrent.path(), Path(torrent.directory) / torrent.files[0][0]
+    with Connection(server.address, 60) as player, name.open("rb") as expected:
+        player.send(request(path))
+        reply = player.head_only()
+        if reply.status != 200:
+            return f"answered {reply.status}"
+        length, received = int(reply.header("content-length")), 0
+        while received < length and (part := player.read_some(min(MIB, length - received))):
+            if part != expected.read(len(part)):
+                return f"wrong bytes from {received} on"
+            received += len(part)
+    whole = received == length == torrent.size()
+    return "" if whole else f"{received} bytes of {length}, {server.told(torrent)}"
 
 
 # What leaves, and what stays
@@ -177,24 +194,26 @@ class Watch(threading.Thread):
 
 
 def space(out: report.Report, quick: bool) -> None:
-    """Four times the space, at the rate of a very fast line."""
-    limit = (64 if quick else 256) * MIB
+    """Four times the space, at the rate of a very fast line, in pieces of usual length and in the longest."""
+    limit = (64 if quick else 512) * MIB
     rate = (40 if quick else 60) * MIB
-    with swarm(4 * limit, piece=1024 * KIB, rate=rate) as seeder:
-        torrent = seeder.torrent
-        with TorrentServer(f'space = "{limit}B"', torrents_cached=False) as server:
-            server.bring_in(torrent)
-            watch = Watch(server)
-            took, wrong = seconds(lambda: plays(server, torrent, timeout=60))
-            most = watch.stop()
-            what = f"space: a torrent of {4 * limit / MIB:.0f} MiB plays to its end in {limit / MIB:.0f}"
-            out.check(not wrong, what, f"{wrong or 'right bytes'}, {took:.0f} s at {rate / MIB:.0f} MiB/s")
-            out.check(most <= limit + SLACK, f"space: its files never take more than {SLACK / MIB:.0f} MiB above that",
-                      f"{most / MIB:.0f} MiB at most, {watch.samples} samples")
-            begun = sum("begins anew" in line for line in server.output)
-            left = await_true(lambda: server.on_disk() <= limit, 5)
-            out.check(left is not None, "space: afterwards they are within it",
-                      f"{server.on_disk() / MIB:.0f} MiB, begun anew {begun} times")
+    for piece in [1 * MIB] if quick else [1 * MIB, 16 * MIB]:
+        with swarm(4 * limit, piece=piece, rate=rate) as seeder:
+            torrent = seeder.torrent
+            with TorrentServer(f'space = "{limit}B"', torrents_cached=False) as server:
+                server.bring_in(torrent)
+                watch = Watch(server)
+                took, wrong = seconds(lambda: compared(server, torrent))
+                most = watch.stop()
+                out.check(not wrong, f"space: a torrent of {4 * limit // MIB} MiB, in pieces of {piece // MIB}, plays to its"
+                          f" end in {limit // MIB}",
+                          f"{wrong or 'right bytes'}, {took:.0f} s at {rate // MIB} MiB/s")
+                out.check(most <= limit + SLACK, f"space: its files never take more than {SLACK // MIB} MiB above that",
+                          f"{most // MIB} MiB at most, {watch.samples} samples")
+                begun = sum("begins anew" in line for line in server.output)
+                left = await_true(lambda: server.on_disk() <= limit, 5)
+                out.check(left is not None, "space: afterwards they are within it",
+                          f"{server.on_disk() / MIB:.0f} MiB, begun anew {begun} times")
 
 
 def space_of_others(out: report.Report, quick: bool) -> None:
