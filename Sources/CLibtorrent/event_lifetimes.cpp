@@ -61,41 +61,55 @@ void event_pump::added(const lt::add_torrent_alert& alert) {
 
 void event_pump::removed(const lt::torrent_removed_alert& alert) {
     const uint64_t number = number_of(alert.userdata);
-    bool has_nothing_to_come = false;
     {
         const std::lock_guard<std::mutex> lock{ session_.mutex };
         const auto found = session_.torrents.find(number);
         if (found == session_.torrents.end())
             return;
         torrent_record& record = found->second;
-        has_nothing_to_come = record.deletes_files && !record.expects_deletion;
+        // What is to be replaced goes on with the answer to its deletion.
         if (record.expects_deletion)
-            session_.deletions.emplace_back(alert.info_hashes, record.deletes_files ? number : 0);
-        record.expects_deletion = false;
-        if (record.now == stage::replacing) {
-            record.now = stage::adding;
-            open_session(session_).async_add_torrent(std::move(*record.parameters));
-            record.parameters.reset();
+            session_.deletions.push_back({ alert.info_hashes, number, record.deletes_files });
+        if (record.is_replaced)
             return;
-        }
         session_.torrents.erase(found);
     }
     emit(CLT_EVENT_REMOVED, number);
-    if (has_nothing_to_come)
-        emit(CLT_EVENT_DELETED, number);
 }
 
 void event_pump::deleted(const lt::info_hash_t& hashes, const lt::error_code& error) {
     auto& pending = session_.deletions;
-    const auto found = std::find_if(pending.begin(), pending.end(), [&](const auto& deletion) {
-        const lt::info_hash_t& other = deletion.first;
+    const auto found = std::find_if(pending.begin(), pending.end(), [&](const pending_deletion& deletion) {
+        const lt::info_hash_t& other = deletion.hashes;
         return (hashes.has_v1() && hashes.v1 == other.v1) || (hashes.has_v2() && hashes.v2 == other.v2);
     });
     if (found == pending.end())
         return;
-    const uint64_t number = found->second;
+    const uint64_t number = found->number;
+    bool is_asked = found->is_asked;
     pending.erase(found);
-    if (number != 0)
+    bool is_removed = false;
+    {
+        const std::lock_guard<std::mutex> lock{ session_.mutex };
+        const auto kept = session_.torrents.find(number);
+        if (kept != session_.torrents.end() && kept->second.is_replaced) {
+            torrent_record& record = kept->second;
+            record.is_replaced = false;
+            if (record.now == stage::replacing) {
+                record.now = stage::adding;
+                open_session(session_).async_add_torrent(std::move(*record.parameters));
+                record.parameters.reset();
+                return;
+            }
+            // Removed meanwhile.
+            is_removed = true;
+            is_asked = record.deletes_files;
+            session_.torrents.erase(kept);
+        }
+    }
+    if (is_removed)
+        emit(CLT_EVENT_REMOVED, number);
+    if (is_asked)
         emit(CLT_EVENT_DELETED, number, error.value(), error ? error.message() : "");
 }
 
@@ -135,6 +149,7 @@ bool event_pump::replace(uint64_t number, const lt::torrent_info& metadata) {
     record.metadata = read.ti;
     remove_from_libtorrent(session_, record, true);
     record.handle = {};
+    record.is_replaced = true;
     record.now = stage::replacing;
     return true;
 }

@@ -43,6 +43,7 @@ class event_pump {
     void piece_finished(const lt::piece_finished_alert& alert);
     void piece_read(const lt::read_piece_alert& alert);
     void stopped(const lt::torrent_error_alert& alert);
+    bool reconcile(uint64_t number, const lt::torrent_handle& handle);
     void file_failed(const lt::file_error_alert& alert);
     void resume_saved(const lt::save_resume_data_alert& alert);
     void resume_failed(const lt::save_resume_data_failed_alert& alert);

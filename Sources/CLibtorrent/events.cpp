@@ -162,12 +162,25 @@ void event_pump::checked(uint64_t number, const lt::torrent_handle& handle, bool
         }
         return;
     }
+    // libtorrent 2.0.8 has those among them whose hash is right and that are still being written.
+    lt::typed_bitfield<lt::piece_index_t> written = status.pieces;
+    std::vector<lt::piece_index_t> unwritten;
+    if (status.num_pieces != status.pieces.count()) {
+        for (const lt::piece_index_t piece : status.pieces.range()) {
+            if (!status.pieces.get_bit(piece) || handle.have_piece(piece))
+                continue;
+            written.clear_bit(piece);
+            unwritten.push_back(piece);
+        }
+    }
     clt_event event{};
     event.kind = CLT_EVENT_CHECKED;
     event.torrent = number;
-    event.bytes = reinterpret_cast<const uint8_t*>(status.pieces.data());
-    event.byte_count = static_cast<size_t>(status.pieces.size() + 7) / 8;
+    event.bytes = reinterpret_cast<const uint8_t*>(written.data());
+    event.byte_count = static_cast<size_t>(written.size() + 7) / 8;
     emit(event);
+    for (const lt::piece_index_t piece : unwritten)
+        emit_finished(number, piece);
 }
 
 void event_pump::state_changed(const lt::state_changed_alert& alert) {
@@ -228,8 +241,28 @@ void event_pump::stopped(const lt::torrent_error_alert& alert) {
     // Told by #CLT_EVENT_CONFLICT.
     if (alert.error == lt::errors::duplicate_torrent)
         return;
+    if (alert.error == lt::errors::torrent_inconsistent_hashes && reconcile(number, alert.handle))
+        return;
     if (is_present(number))
         emit(CLT_EVENT_ERROR, number, alert.error.value(), described(alert.error, alert.filename()));
+}
+
+/// libtorrent 2.0.8 says so of a torrent of both versions too when hashes of version 2 come while a piece that is right is
+/// still being written. They are known from then on.
+bool event_pump::reconcile(uint64_t number, const lt::torrent_handle& handle) {
+    constexpr int most = 3;
+    {
+        const std::lock_guard<std::mutex> lock{ session_.mutex };
+        const auto found = session_.torrents.find(number);
+        if (found == session_.torrents.end() || found->second.now != torrent_record::stage::present)
+            return false;
+        if (found->second.reconciliations >= most)
+            return false;
+        found->second.reconciliations++;
+    }
+    handle.clear_error();
+    handle.resume();
+    return true;
 }
 
 void event_pump::file_failed(const lt::file_error_alert& alert) {

@@ -51,15 +51,26 @@ struct torrent_record {
     bool deletes_files = false;
     /// Whether libtorrent was told to delete files, which it will answer.
     bool expects_deletion = false;
+    /// Whether it was removed to be added once more, and that answer is still to come.
+    bool is_replaced = false;
     /// Whether #CLT_EVENT_ADDED has been sent.
     bool is_announced = false;
     lt::torrent_handle handle;
     /// Null until the metadata is there.
     std::shared_ptr<const lt::torrent_info> metadata;
-    /// The pieces that can be read. Empty until the files have been looked at, and while they are looked at again.
+    /// The pieces whose hash is right. Empty until the files have been looked at, and while they are looked at again.
     lt::typed_bitfield<lt::piece_index_t> have;
+    /// How often it was made to go on after hashes of both versions seemed not to agree.
+    int reconciliations = 0;
     /// What it was added with, while its metadata is awaited.
     std::unique_ptr<lt::add_torrent_params> parameters;
+};
+
+struct pending_deletion {
+    lt::info_hash_t hashes;
+    uint64_t number;
+    /// Whether the caller waits for it.
+    bool is_asked;
 };
 
 struct clt_session {
@@ -74,9 +85,8 @@ struct clt_session {
 
     /// Of the polling thread alone, as the next is.
     std::vector<lt::alert*> alerts;
-    /// Deletions that libtorrent has not answered yet, in order, with the number of the torrent or 0 if nobody asked.
-    /// The answer has the info-hash only.
-    std::deque<std::pair<lt::info_hash_t, uint64_t>> deletions;
+    /// Deletions that libtorrent has not answered yet, in order. The answer has the info-hash only.
+    std::deque<pending_deletion> deletions;
 };
 
 /// Parts of a record, to be used without the mutex: handles are weak and say so when their torrent has gone.

@@ -61,10 +61,13 @@ static bool is_deletable(const lt::torrent_info& metadata) {
 }
 
 void remove_from_libtorrent(clt_session& session, torrent_record& record, bool deletes_files) {
-    const bool is_asked = deletes_files && record.metadata && is_deletable(*record.metadata);
-    open_session(session).remove_torrent(
-        record.handle, is_asked ? lt::session::delete_files : lt::remove_flags_t{});
-    record.expects_deletion = is_asked;
+    lt::remove_flags_t flags{};
+    // Of no torrent here there is a part file: that is answered likewise, once nothing is written any more.
+    if (deletes_files)
+        flags = record.metadata && is_deletable(*record.metadata) ? lt::session::delete_files
+                                                                  : lt::session::delete_partfile;
+    open_session(session).remove_torrent(record.handle, flags);
+    record.expects_deletion = deletes_files;
 }
 
 extern "C" clt_code clt_set_priorities(

@@ -152,8 +152,9 @@ typedef enum {
      *  first byte, 1 for a piece that is there. Sent once after metadata is known, before any
      *  #CLT_EVENT_PIECE_FINISHED, and again after a torrent was checked anew. */
     CLT_EVENT_CHECKED,
-    /** `piece` has been downloaded and its hash is right. It can be asked for with clt_read_piece() from now on. Sent
-     *  once for a piece, and not for those that #CLT_EVENT_CHECKED said are there. */
+    /** `piece` has been downloaded and its hash is right. It is being written: only when clt_is_on_disk() says so can it
+     *  be read, since a piece that could not be written is downloaded once more. Sent once for a piece, and not for
+     *  those that #CLT_EVENT_CHECKED said are there. */
     CLT_EVENT_PIECE_FINISHED,
     /** `piece` was downloaded and its hash was wrong; it is downloaded again. */
     CLT_EVENT_HASH_FAILED,
@@ -170,7 +171,8 @@ typedef enum {
      *  #CLT_EVENT_ADDED had not been sent it is not sent any more. */
     CLT_EVENT_REMOVED,
     /** The files of a torrent that was removed with them are gone, or not: `error` is 0 or says why, with `message`. Left
-     *  are those of a torrent whose metadata never came, and those whose paths would cost libtorrent much memory. */
+     *  are those of a torrent whose metadata never came, and those whose paths would cost libtorrent much memory: nothing
+     *  is written to them any more. */
     CLT_EVENT_DELETED,
     /** Answer to clt_save_resume(): `bytes` with an `owner`. */
     CLT_EVENT_RESUME_DATA,
@@ -315,11 +317,11 @@ clt_code clt_clear_deadlines(clt_session *session, uint64_t torrent) CLT_NOEXCEP
 
 /** @brief Asks for the bytes of a piece. Answered by #CLT_EVENT_PIECE_DATA or #CLT_EVENT_PIECE_FAILED.
  *  @return #CLT_NOT_HAVE unless #CLT_EVENT_CHECKED or #CLT_EVENT_PIECE_FINISHED has said that it is there: libtorrent
- *  2.0.8 would stop the torrent. */
+ *  2.0.8 would stop the torrent. What is not on the disk either gives zeros: see clt_is_on_disk(). */
 clt_code clt_read_piece(clt_session *session, uint64_t torrent, int32_t piece) CLT_NOEXCEPT;
 
 /** @brief Whether every byte of `piece` can be read from the files: #CLT_OK or #CLT_NOT_HAVE. BLOCKS. After
- *  #CLT_EVENT_PIECE_FINISHED it can take some milliseconds to become so. */
+ *  #CLT_EVENT_PIECE_FINISHED it can take some milliseconds to become so, and if writing fails it does not. */
 clt_code clt_is_on_disk(clt_session *session, uint64_t torrent, int32_t piece) CLT_NOEXCEPT;
 
 /** @brief The path of a file of a torrent with metadata, below its directory and as libtorrent writes it, which is not

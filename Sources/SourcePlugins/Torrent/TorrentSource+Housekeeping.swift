@@ -190,14 +190,17 @@ extension TorrentSource {
 
     private func startOver(_ torrent: LoadedTorrent, deletesFiles: Bool) async {
         guard let stored = try? await catalogue.torrent(torrent.id) else { return }
-        await withDeadline(.seconds(10)) { [self] in
+        await withDeadline(deletesFiles ? .seconds(120) : .seconds(10)) { [self] in
             // Peers that it has been connected to for some seconds are in the resume data.
             let resumeData = try await torrent.resumeData(onlyIfModified: false)
             if deletesFiles { try await catalogue.setResumeData(torrent.id, nil) }
             var description = description(of: stored, resumeData: resumeData, torrent.leads)
             description.usesPeersOnly = deletesFiles
             do {
-                try await torrent.startOver(description, deletesFiles: deletesFiles)
+                try await torrent.startOver(description, deletesFiles: deletesFiles) {
+                    let directory = torrent.directory
+                    try await context.blockingPool.call { try Directory.remove(directory) }
+                }
             } catch {
                 torrent.fail(SourceError(.unavailable, "the torrent could not begin anew", cause: error))
                 throw error

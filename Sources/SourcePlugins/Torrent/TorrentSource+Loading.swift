@@ -270,7 +270,9 @@ extension TorrentSource {
     /// Takes a torrent out of the session. What is needed to load it again is saved first.
     func unload(_ torrent: LoadedTorrent, deletesFiles: Bool) async {
         if !deletesFiles { await saveResume(torrent, onlyIfModified: false) }
-        await withDeadline(.seconds(5)) { try await torrent.remove(deletesFiles: deletesFiles) }
+        // Files that are deleted later would be those of the same torrent, loaded anew.
+        let deadline = deletesFiles ? Duration.seconds(120) : .seconds(5)
+        await withDeadline(deadline) { try await torrent.remove(deletesFiles: deletesFiles) }
         releaseRoom()
         guard deletesFiles else { return }
         await deleteFiles(of: torrent.id)

@@ -74,8 +74,13 @@ extension LoadedTorrent {
     /// Takes the torrent out of the session and adds it again, without its files if they are to be deleted. Those who wait
     /// go on waiting.
     ///
+    /// - Parameter clear: deletes of the files what libtorrent may have left.
     /// - Throws: ``SourceError`` or `CancellationError`; the torrent is then of no use any more.
-    func startOver(_ description: NewTorrent, deletesFiles: Bool) async throws {
+    func startOver(
+        _ description: NewTorrent,
+        deletesFiles: Bool,
+        clear: () async throws -> Void
+    ) async throws {
         let began = state.withLock { state -> UInt64? in
             guard !state.isLeaving, !state.isStartingOver else { return nil }
             (state.isStartingOver, state.hasFiles, state.isInSession) = (true, true, true)
@@ -87,6 +92,7 @@ extension LoadedTorrent {
         defer { state.withLock { $0.isStartingOver = false } }
         session.remove(self, number, deletesFiles: deletesFiles)
         try await wait { $0.isInSession || deletesFiles && $0.hasFiles ? nil : () }
+        if deletesFiles { try await clear() }
         state.withLock { state in
             (state.reads, state.hasFiles, state.hasLostPeers) = ([], true, false)
             (state.isStalled, state.isDiskFull) = (false, false)

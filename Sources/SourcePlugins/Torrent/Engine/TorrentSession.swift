@@ -18,14 +18,17 @@ final class TorrentSession: Sendable {
         var lastNumber: UInt64 = 0
         /// Torrents whose files are being deleted, which is the last that is heard of them.
         var deletions: Set<UInt64> = []
-        /// Pieces whose hash is right and that are not in the files yet, and since when.
-        var unwritten: [Piece: ContinuousClock.Instant] = [:]
+        /// Pieces whose hash is right and that are not known to be in the files, in the order they came.
+        var unwritten: [UnwrittenPiece] = []
         var isClosing = false
     }
 
-    private struct Piece: Hashable {
+    private struct UnwrittenPiece {
         let number: UInt64
         let index: Int
+        var nextLook: ContinuousClock.Instant
+        /// Until the look after that.
+        var patience = Duration.milliseconds(1)
     }
 
     private let handle: Handle
@@ -141,9 +144,9 @@ final class TorrentSession: Sendable {
         }
         // Made first: bytes that come with it have to be released.
         guard let told = TorrentEvent(event) else { return }
-        if case .pieceFinished(let piece) = told, !isOnDisk(piece, number: event.torrent) {
-            let piece = Piece(number: event.torrent, index: piece)
-            return state.withLock { $0.unwritten[piece] = .now }
+        if case .pieceFinished(let index) = told {
+            let piece = UnwrittenPiece(number: event.torrent, index: index, nextLook: .now)
+            return state.withLock { $0.unwritten.append(piece) }
         }
         let torrent = state.withLock { state -> LoadedTorrent? in
             switch told {
@@ -162,19 +165,32 @@ final class TorrentSession: Sendable {
     /// libtorrent says that a piece is right when its hash is, and writes it meanwhile. If that fails it fetches the piece
     /// once more, but would read it from the files if it was asked to.
     private func deliverWritten() -> DispatchTime {
-        let (pieces, torrents) = state.withLock { ($0.unwritten, $0.torrents) }
-        var delay: Duration?
-        for (piece, since) in pieces {
-            let torrent = torrents[piece.number]
-            if torrent != nil, !isOnDisk(piece.index, number: piece.number) {
-                let age = ContinuousClock.now - since
-                delay = min(delay ?? .milliseconds(100), age < .seconds(1) ? .milliseconds(1) : .milliseconds(100))
-                continue
-            }
-            state.withLock { _ = $0.unwritten.removeValue(forKey: piece) }
-            torrent?.receive(.pieceFinished(piece.index), number: piece.number)
+        let (pieces, torrents) = state.withLock { state in
+            defer { state.unwritten = [] }
+            return (state.unwritten, state.torrents)
         }
-        return delay.map { .now() + .milliseconds(Int($0 / .milliseconds(1))) } ?? .distantFuture
+        guard !pieces.isEmpty else { return .distantFuture }
+        let now = ContinuousClock.now
+        var left: [UnwrittenPiece] = []
+        // Pieces of a torrent are written in this order, so where one is not, those behind it need not be asked for.
+        var behind: Set<UInt64> = []
+        for var piece in pieces {
+            guard let torrent = torrents[piece.number] else { continue }
+            if piece.nextLook > now || behind.contains(piece.number) {
+                left.append(piece)
+            } else if isOnDisk(piece.index, number: piece.number) {
+                torrent.receive(.pieceFinished(piece.index), number: piece.number)
+            } else {
+                behind.insert(piece.number)
+                piece.nextLook = now + piece.patience
+                piece.patience = min(piece.patience * 2, .milliseconds(100))
+                left.append(piece)
+            }
+        }
+        state.withLock { $0.unwritten = left + $0.unwritten }
+        guard let next = left.map(\.nextLook).min() else { return .distantFuture }
+        let wait = max(next - .now, .milliseconds(1))
+        return .now() + .milliseconds(Int(wait / .milliseconds(1)))
     }
 
     private func deliverOfSession(_ event: clt_event) {

@@ -3,7 +3,7 @@ extension ReadingPlan {
     package func wanted() -> WantedPieces {
         var wanted = WantedPieces()
         guard hasReaders else {
-            if let head = opening?.head, head > 0 { wantStart(head: head, in: &wanted) }
+            if head > 0 { wantStart(in: &wanted) }
             return wanted
         }
         wanted.demands.reserveCapacity(told.count)
@@ -15,7 +15,7 @@ extension ReadingPlan {
             let reach = reader.position + max(policy.frontReach, layout.pieceLength)
             let frontEnd = isFirst ? firstEnd(of: reader) : reach + 1
             forEachMissing(in: layout.pieces(of: window(of: reader))) { piece in
-                wanted.raise(piece, to: isFirst && opening != nil ? policy.openingPriority : policy.windowPriority)
+                wanted.raise(piece, to: isFirst && openingEnd != nil ? policy.openingPriority : policy.windowPriority)
                 if layout.bytes(of: piece).lowerBound < frontEnd { front.add(piece) }
                 return true
             }
@@ -30,9 +30,9 @@ extension ReadingPlan {
         return wanted
     }
 
-    private func wantStart(head: Int, in wanted: inout WantedPieces) {
-        let pieces = layout.pieces(of: 0..<min(policy.openingBytes, layout.totalLength))
-        forEachMissing(in: 0..<max(pieces.upperBound, min(head, layout.pieceCount))) { piece in
+    private func wantStart(in wanted: inout WantedPieces) {
+        let opened = openingEnd == nil ? 0..<0 : layout.pieces(of: 0..<min(policy.openingBytes, layout.totalLength))
+        forEachMissing(in: 0..<max(opened.upperBound, head)) { piece in
             wanted.raise(piece, to: piece < head ? PieceDemand.urgent : policy.openingPriority)
             return true
         }
@@ -42,12 +42,12 @@ extension ReadingPlan {
     func window(of reader: Reader) -> Range<Int64> {
         let share = min(policy.maxWindow, policy.maxTorrentWindow / Int64(max(sharers, 1)))
         let slow = policy.initialWindow + reader.contiguous / policy.windowGrowth
-        let grown = isSwift ? policy.maxWindow : max(slow, opening == nil ? 0 : policy.openingBytes)
+        let grown = isSwift ? policy.maxWindow : max(slow, openingEnd == nil ? 0 : policy.openingBytes)
         let pastEnd = max(policy.readAheadPastEnd, min(reader.inherited, share))
         let start = reader.position
         let least = start - start % layout.pieceLength + layout.pieceLength * Int64(policy.minWindowPieces)
         let end = max(start + min(grown, share), least)
-        let first = isFirst(reader) && opening == nil ? firstEnd(of: reader) : end
+        let first = isFirst(reader) && openingEnd == nil ? firstEnd(of: reader) : end
         return start..<max(start, min(end, first, reader.end + pastEnd, reader.limit))
     }
 

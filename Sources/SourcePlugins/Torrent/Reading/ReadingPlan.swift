@@ -11,7 +11,7 @@ package struct ReaderID: Sendable, Hashable {
 ///
 /// A value without clock and I/O: events go in with the time they happened at, ``nextUpdate`` says when to call
 /// ``update(now:)``, and that gives the commands to carry out. Each piece that is wanted is in the window of a reader
-/// or in a hint, and none is wanted while there is no reader, but for the opening of a new torrent. An update costs what the windows hold, whatever the
+/// or in a hint, and none is wanted while there is no reader, but for the start of a new torrent. An update costs what the windows hold, whatever the
 /// torrent has. Events about readers, pieces and bytes that there are not do nothing.
 ///
 /// libtorrent 2.0.8 forgets a piece's priority with its deadline: it becomes 1, and the piece goes on being downloaded.
@@ -36,13 +36,6 @@ package struct ReadingPlan: Sendable {
         var pull: Pull
     }
 
-    /// The time in which all peers are new.
-    struct Opening {
-        /// Pieces from the first on that libtorrent was told to want most; 0 if the torrent is loaded to be read.
-        let head: Int
-        let end: ContinuousClock.Instant
-    }
-
     package let layout: PieceLayout
     package let policy: ReadingPolicy
     /// The pieces that are there.
@@ -62,7 +55,10 @@ package struct ReadingPlan: Sendable {
     /// Whether pieces come so fast that there is nothing to hurry.
     private(set) var isSwift = false
     private var pace: SwarmPace
-    private(set) var opening: Opening?
+    /// When peers are not new any more; `nil` afterwards.
+    private(set) var openingEnd: ContinuousClock.Instant?
+    /// Pieces from the first on that are wanted most until there is a reader.
+    private(set) var head = 0
     private var ended = EndedReads()
     private var lastUpdate: ContinuousClock.Instant?
     private var due: ContinuousClock.Instant?
@@ -174,9 +170,11 @@ package struct ReadingPlan: Sendable {
     /// between the first pieces and those that follow: two blocks, and 40 ms for each two until the second is over. So there
     /// is always something wanted at the opening.
     ///
-    /// - Parameter head: pieces from the first on that libtorrent wants most already, as somebody will read them soon.
+    /// - Parameter head: pieces from the first on that libtorrent wants most already, as somebody will read them soon; 0
+    ///   if the torrent is loaded to be read.
     package mutating func open(head: Int, now: ContinuousClock.Instant) {
-        opening = Opening(head: head, end: now + policy.openingTime)
+        openingEnd = now + policy.openingTime
+        self.head = min(head, layout.pieceCount)
         schedule(at: now)
     }
 
@@ -231,9 +229,10 @@ package struct ReadingPlan: Sendable {
         (lastUpdate, due, isSwift) = (now, nil, pace.isSwift(now: now))
         // A swarm that has stopped sends nothing to tell so.
         if isSwift, hasReaders { schedule(at: now + SwarmPace.memory) }
-        if let end = opening?.end {
-            if now >= end { opening = nil } else { schedule(at: end) }
+        if let end = openingEnd {
+            if now >= end { openingEnd = nil } else { schedule(at: end) }
         }
+        if hasReaders { head = 0 }
         supersede(now: now)
         hints.removeAll { have.firstMissing(in: $0) == nil }
         return tell(wanted())

@@ -25,7 +25,7 @@ package struct ReadingPolicy: Sendable, Hashable {
     // MARK: The window
 
     /// The first piece of a read is there the sooner the less else is wanted: every peer is free for it. Until it has come
-    /// this is the window, or as far as that piece reaches.
+    /// this is the window, or as far as that piece reaches, but in the opening.
     package var firstWindow: Int64 = 256 << 10
     /// From then on, and one byte more for every ``windowGrowth`` that are read in one go: a window that grows fast keeps
     /// the swarm busy, and a seek has to wait behind that.
