@@ -32,6 +32,11 @@ package final class CacheCounters: Sendable {
     package let noRoom = Counter()
     package let queueFull = Counter()
     package let storeFailed = Counter()
+    /// Purges that were carried out, by what they named.
+    package let purgesOfObjects = Counter()
+    package let purgesOfPrefixes = Counter()
+    package let purgesOfSources = Counter()
+    package let purgesOfAll = Counter()
     /// Databases that were given up for a new one, by the reason: damage, a crash of the process soon after it was opened,
     /// a stop of the machine, another format or size of chunks.
     package let lostToDamage = Counter()

@@ -11,6 +11,8 @@ package struct CacheUsage: Sendable, Hashable {
     package var objects: Int
     /// Length of the database's file.
     package var fileBytes: Int64
+    /// What of that is free, and written again before the file grows; 0 without a database.
+    package var freeBytes: Int64
     /// What chunks on their way into the cache take of the memory.
     package var fillBytes: Int
     /// Age of the oldest read of the database that runs now; `nil` if none does.
@@ -40,6 +42,7 @@ extension ChunkStore {
         }
     }
 
+    /// Blocks.
     package var usage: CacheUsage {
         let (database, place) = writer.access.withLock { ($0.open, $0.place) }
         return CacheUsage(
@@ -48,6 +51,7 @@ extension ChunkStore {
             chunks: counters.chunks.value,
             objects: directory.all.count { $0.storedChunks > 0 },
             fileBytes: place?.fileBytes ?? 0,
+            freeBytes: (try? database?.environment.usage())?.freeBytes ?? 0,
             fillBytes: settings.fillBytes - budget.freeBytes,
             oldestReader: database?.environment.oldestReaderAge
         )

@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// The time of day for ages that are measured in days, which a clock that is set does not make wrong at once: a step counts
-/// when the clock has stayed there for ten minutes. So an hour in the wrong year, before the time is got from the network or
+/// when the clock has stayed there for ten minutes. What it says when the process starts is believed. So an hour in the wrong year, before the time is got from the network or
 /// after somebody mistyped it, neither makes everything old nor keeps anything for ever.
 package struct SteadyTime: Sendable {
     /// What is not taken for a step, in nanoseconds: clocks are corrected all the time.

@@ -35,8 +35,7 @@ extension StoreWriter {
         guard let free = place?.freeBytes, let usage = try? database.environment.usage() else { return }
         let used = Int64(counters.bytes.value)
         // What was evicted stays in the file and is used again.
-        let slack = Int64(max(usage.filePages &- usage.usedPages, 0)) * Int64(usage.pageSize)
-        let room = max(free - settings.minFreeDisk, 0).addingClamped(slack)
+        let room = max(free - settings.minFreeDisk, 0).addingClamped(usage.freeBytes)
         let old = limit.load(ordering: .relaxed)
         let step = max(settings.size / 64, 4 * Self.storedBytes(settings.chunkSize))
         let hasRoom = room >= 2 * Self.storedBytes(settings.chunkSize)

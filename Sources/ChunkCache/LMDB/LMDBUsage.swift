@@ -7,4 +7,7 @@ package struct LMDBUsage: Sendable, Hashable {
     package var usedPages: Int
     /// Ever used: the file is about this long, and never gets shorter.
     package var filePages: Int
+
+    /// What is used again before the file gets longer.
+    package var freeBytes: Int64 { Int64(max(filePages &- usedPages, 0)) &* Int64(pageSize) }
 }

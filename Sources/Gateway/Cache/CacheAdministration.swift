@@ -57,7 +57,17 @@ package struct CacheAdministration: CacheOperations {
         let report = isSoft ? invalidate(scope) : remove(scope)
         forget(scope)
         await cache.flush()
+        purges(of: scope).add(1)
         return report
+    }
+
+    private func purges(of scope: PurgeScope) -> CacheCounters.Counter {
+        switch scope {
+        case .object: cache.counters.purgesOfObjects
+        case .prefix: cache.counters.purgesOfPrefixes
+        case .source: cache.counters.purgesOfSources
+        case .all: cache.counters.purgesOfAll
+        }
     }
 
     private func remove(_ scope: PurgeScope) -> PurgeReport {

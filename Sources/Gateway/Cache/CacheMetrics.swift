@@ -34,6 +34,10 @@ package enum CacheMetrics {
             ("replaced", counters.replaced),
             ("corrupt", counters.corrupt),
         ]
+        let purges: [(String, CacheCounters.Counter)] = [
+            ("object", counters.purgesOfObjects), ("prefix", counters.purgesOfPrefixes),
+            ("source", counters.purgesOfSources), ("all", counters.purgesOfAll),
+        ]
         let losses: [(String, CacheCounters.Counter)] = [
             ("damage", counters.lostToDamage), ("crash", counters.lostToCrash), ("machine", counters.lostToMachine),
             ("format", counters.lostToFormat),
@@ -57,6 +61,7 @@ package enum CacheMetrics {
             + collect([("", counters.inserted)], "insertions", by: nil, "Chunks stored", in: registry)
             + collect(rejections, "rejections", by: "reason", "Chunks fetched and not stored", in: registry)
             + collect(evictions, "evictions", by: "reason", "Chunks removed", in: registry)
+            + collect(purges, "purges", by: "scope", "Purges carried out", in: registry)
             + collect(losses, "losses", by: "reason", "Times that all of the cache was given up", in: registry)
             + scrub
             + collect(
@@ -96,6 +101,7 @@ package enum CacheMetrics {
             ),
             ("pin_limit_bytes", "Bytes that may be", { cache, _ in Double(cache.settings.pinBytes) }),
             ("file_bytes", "Length of the file", { Double($1.fileBytes) }),
+            ("free_bytes", "Bytes of the file that are free for new chunks", { Double($1.freeBytes) }),
             ("chunks", "Chunks held", { Double($1.chunks) }),
             ("objects", "Objects that have chunks", { Double($1.objects) }),
             ("oldest_reader_seconds", "Age of the oldest read that is not over", { seconds($1.oldestReader) }),

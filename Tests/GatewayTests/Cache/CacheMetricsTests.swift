@@ -35,6 +35,9 @@ import Testing
             #expect(page.contains("media_gateway_cache_evictions_total{reason=\"purge\",tier=\"lmdb\"} 4\n"))
             #expect(page.contains("media_gateway_cache_chunks{tier=\"lmdb\"} 0\n"))
             #expect(page.contains("media_gateway_cache_bytes{tier=\"lmdb\"} 0\n"))
+            let line = page.split(separator: "\n").first { $0.hasPrefix("media_gateway_cache_free_bytes{") }
+            let free = try #require(line?.split(separator: " ").last)
+            #expect(Double(free) ?? 0 >= 200_000)
         }
     }
 

@@ -55,6 +55,27 @@ import Testing
         }
     }
 
+    @Test("purges are counted by what they named, soft ones as well, and those that were refused are not")
+    func countedPurges() async throws {
+        try await CacheUnderTest.with(Self.objects) { cache in
+            let registry = PrometheusRegistry()
+            CacheMetrics.register(cache.store, in: registry)
+            try await cache.serve { admin in
+                for query in [
+                    "object&source=media&path=a", "object&source=media&path=a&soft=true", "prefix&source=media&path=a",
+                    "source&source=other", "all", "film",
+                ] {
+                    _ = try await admin.request("POST", "/admin/v1/cache/purge?scope=\(query)")
+                }
+            }
+            let page = registry.page()
+            for (scope, count) in [("object", 2), ("prefix", 1), ("source", 1), ("all", 1)] {
+                let line = "media_gateway_cache_purges_total{scope=\"\(scope)\",tier=\"lmdb\"} \(count)\n"
+                #expect(page.contains(line), "\(line)")
+            }
+        }
+    }
+
     @Test(
         "without a database a purge is refused, as what is on the disk would come back with it",
         arguments: ["", "&soft=true"]
