@@ -28,6 +28,7 @@ SETTINGS = {
     "torrent_connect_boost": 50, "smooth_connects": False, "connections_limit": 400, "enable_outgoing_utp": False,
     "enable_incoming_utp": False, "mixed_mode_algorithm": 0, "stop_tracker_timeout": 1, "enable_dht": False,
     "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False, "max_web_seed_connections": 0,
+    "aio_threads": 2, "max_queued_disk_bytes": 8 << 20,
     "alert_queue_size": 200_000,
     "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification
     | lt.alert.category_t.storage_notification | (1 << 22),  # piece_progress
@@ -37,6 +38,7 @@ FRONT_BYTES, FRONT_PIECES = 2 * MIB, (2, 8)
 SPACING, DAY = 250, 86_400_000
 REACH = 8 * MIB
 FIRST_WINDOW, INITIAL_WINDOW, LARGEST_WINDOW, WINDOW_PRIORITY = 256 << 10, 4 * MIB, 32 * MIB, 4
+OPENING, OPENING_TIME, OPENING_PRIORITY = 8 * MIB, 1.0, 1
 SWIFT_RATE, SWIFT_SPAN, SWIFT_MEMORY = 32 * MIB, 0.1, 0.2
 
 
@@ -45,7 +47,7 @@ class Program:
         self.session = self.torrent = self.info = None
         self.have = set()
         self.told, self.anchor = {}, None
-        self.span, self.swift_until = (0.0, 0), 0.0
+        self.span, self.swift_until, self.opening_end = (0.0, 0), 0.0, 0.0
 
     # Commands
 
@@ -57,6 +59,10 @@ class Program:
         began = self.begin(magnet, directory, [7, 7] + [0] * 65_534)
         self.until(lambda: self.info)
         found = time.monotonic()
+        self.opening_end = found + OPENING_TIME
+        start = range(2, min(OPENING // self.info.piece_length(), self.info.num_pieces()))
+        self.torrent.prioritize_pieces([(piece, OPENING_PRIORITY) for piece in start])
+        self.told = {piece: OPENING_PRIORITY for piece in start}
         self.until(lambda: 0 in self.have)
         return {"metadata": found - began, "first": time.monotonic() - found}
 
@@ -111,17 +117,22 @@ class Program:
         length, count = self.info.piece_length(), self.info.num_pieces()
         is_swift = time.monotonic() < self.swift_until
         is_first = position == start and position // length not in self.have
-        window = LARGEST_WINDOW if is_swift else min(INITIAL_WINDOW + (position - start) // 2, LARGEST_WINDOW)
-        if is_first:
-            window = min(window, max(FIRST_WINDOW, length - position % length))
+        is_opening = time.monotonic() < self.opening_end
+        first = max(FIRST_WINDOW, length - position % length)
+        least = max(INITIAL_WINDOW + (position - start) // 2, OPENING if is_opening else 0)
+        window = LARGEST_WINDOW if is_swift else min(least, LARGEST_WINDOW)
+        if is_first and not is_opening:
+            window = min(window, first)
         last = min((position + window - 1) // length + 1, count)
         missing = [piece for piece in range(position // length, last) if piece not in self.have]
-        front = [piece for piece in missing if piece * length <= position + max(REACH, length)]
+        reach = first - 1 if is_first else max(REACH, length)
+        front = [piece for piece in missing if piece * length <= position + reach]
         front = front[:min(max(-(-FRONT_BYTES // length), FRONT_PIECES[0]), FRONT_PIECES[1])]
-        wanted = {piece: WINDOW_PRIORITY for piece in missing} | {
+        priority = OPENING_PRIORITY if is_first and is_opening else WINDOW_PRIORITY
+        wanted = {piece: priority for piece in missing} | {
             piece: 7 if is_swift and not is_first else ("deadline", rank * SPACING) for rank, piece in enumerate(front)}
         # Keeps libtorrent from having no deadline when several are met at once, which would cancel what is requested.
-        rest = [piece for piece, value in wanted.items() if value == WINDOW_PRIORITY]
+        rest = [piece for piece, value in wanted.items() if value == priority]
         self.anchor = self.anchor if self.anchor in rest else rest[-1] if rest else None
         if any(isinstance(value, tuple) for value in wanted.values()) and self.anchor is not None:
             wanted[self.anchor] = ("anchor", DAY)
@@ -143,7 +154,7 @@ class Program:
             if piece is not None and self.told.get(piece) != wanted[piece] and isinstance(wanted[piece], tuple):
                 self.torrent.set_piece_deadline(piece, wanted[piece][1])
         if self.anchor is not None and self.told.get(self.anchor) != wanted[self.anchor]:
-            self.torrent.piece_priority(self.anchor, WINDOW_PRIORITY)
+            self.torrent.piece_priority(self.anchor, priority)
         self.told = wanted
 
     def begin(self, magnet, directory, priorities, sequential=True):

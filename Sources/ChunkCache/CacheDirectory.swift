@@ -10,7 +10,8 @@ import Synchronization
 /// | `data.mdb.bad` | the last one that could not be used |
 /// | `rebuild` | a database that is being made to take the place of this one |
 /// | `lock` | locked by the process that has the cache |
-/// | `state`, `state.new` | the start of the machine it was opened in, and whether it waits for the disk; gone if closed in order |
+/// | `state` | the start of the machine it was opened in, and whether it waits for the disk; gone if closed in order |
+/// | `state.new` | the next one, until it is on the disk |
 /// | `crashed` | there while the database is new to the process; not empty if that crashed meanwhile |
 final class CacheDirectory: Sendable {
     let path: String

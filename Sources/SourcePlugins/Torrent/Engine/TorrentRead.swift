@@ -169,8 +169,8 @@ final class TorrentRead: Sendable {
         if let open = state.withLock({ $0.open }), open.settledPiece == piece { return open }
         var file = try state.withLock { $0.open } ?? OpenFile(number: number, descriptor: descriptor(number))
         state.withLock { $0.open = file }
-        // libtorrent says that a piece is right some moments before all of it is in the file, and has no event for that: it is
-        // asked again, on a thread of the pool, which may wait: half a second, and a tenth more for each mebibyte.
+        // What was said of the piece may be older than this number. libtorrent is asked, on a thread of the pool, which may wait:
+        // half a second, and a tenth more for each mebibyte.
         let deadline = ContinuousClock.now + .milliseconds(500 + 100 * (pieceLength >> 20))
         // Under another number the file is another.
         while torrent.failure == nil, torrent.number == number {

@@ -11,8 +11,8 @@ package struct ReaderID: Sendable, Hashable {
 ///
 /// A value without clock and I/O: events go in with the time they happened at, ``nextUpdate`` says when to call
 /// ``update(now:)``, and that gives the commands to carry out. Each piece that is wanted is in the window of a reader
-/// or in a hint, and none is wanted while there is no reader, but for the start of a new torrent. An update costs what the windows hold, whatever the
-/// torrent has. Events about readers, pieces and bytes that there are not do nothing.
+/// or in a hint, and none is wanted while there is no reader, but for the start of a new torrent. An update costs what
+/// the windows hold, whatever the torrent has. Events about readers, pieces and bytes that there are not do nothing.
 ///
 /// libtorrent 2.0.8 forgets a piece's priority with its deadline: it becomes 1, and the piece goes on being downloaded.
 /// The first deadline of a torrent that has none cancels what was requested for other pieces, which is right for a seek
@@ -180,7 +180,7 @@ package struct ReadingPlan: Sendable {
 
     // MARK: Pieces
 
-    /// The piece is there: its hash is right.
+    /// The piece is there: its hash is right, and it is in the files.
     package mutating func pieceFinished(_ piece: Int, now: ContinuousClock.Instant) {
         guard have.insert(piece) else { return }
         pace.add(layout.pieceLength, now: now)
