@@ -3,7 +3,7 @@
 
 It reads one JSON command a line and answers each with a line:
 
-    {"do": "start"}                                                 opens the session
+    {"do": "start", "has_own_disk": bool}                           opens the session; libtorrent's disk settings?
     {"do": "add", "magnet": "…", "directory": "…"}                  → {"metadata": s, "first": s}, the latter from there
     {"do": "download", "magnet": "…", "directory": "…"}             → {"metadata": s, "all": s, "bytes": n}
     {"do": "seek", "piece": n, "seconds": s, "rate": bytes or null} → {"seek": s}, then reads on for so long
@@ -28,11 +28,11 @@ SETTINGS = {
     "torrent_connect_boost": 50, "smooth_connects": False, "connections_limit": 400, "enable_outgoing_utp": False,
     "enable_incoming_utp": False, "mixed_mode_algorithm": 0, "stop_tracker_timeout": 1, "enable_dht": False,
     "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False, "max_web_seed_connections": 0,
-    "aio_threads": 2, "max_queued_disk_bytes": 8 << 20,
     "alert_queue_size": 200_000,
     "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification
     | lt.alert.category_t.storage_notification | (1 << 22),  # piece_progress
 }
+DISK = {"aio_threads": 2, "max_queued_disk_bytes": 8 << 20}
 MIB = 1 << 20
 FRONT_BYTES, FRONT_PIECES = 2 * MIB, (2, 8)
 SPACING, DAY = 250, 86_400_000
@@ -51,8 +51,8 @@ class Program:
 
     # Commands
 
-    def start(self):
-        self.session = lt.session(dict(SETTINGS))
+    def start(self, has_own_disk=False):
+        self.session = lt.session(SETTINGS if has_own_disk else SETTINGS | DISK)
         return {}
 
     def add(self, magnet, directory):

@@ -94,10 +94,10 @@ class Bare(Program):
 
     kind = "bare"
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_own_disk: bool = False) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="bare.")
         super().__init__(PYTHON, str(measure.HERE / "torrent_bare.py"))
-        self.command("start")
+        self.command("start", has_own_disk=has_own_disk)
 
     def __exit__(self, *_) -> None:
         super().__exit__()
