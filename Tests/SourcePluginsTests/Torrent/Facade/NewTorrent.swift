@@ -113,7 +113,10 @@ extension FacadeSession {
 
     /// Until all of a piece is in the files, which comes after it was said to be finished.
     func untilOnDisk(_ piece: Int32, _ torrent: UInt64 = 1) async throws {
-        while clt_is_on_disk(pointer, torrent, piece) != CLT_OK { try await Task.sleep(for: .milliseconds(1)) }
+        while clt_is_on_disk(pointer, torrent, piece) != CLT_OK {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
     }
 
     func read(_ piece: Int32, _ torrent: UInt64 = 1) async throws -> [UInt8] {
