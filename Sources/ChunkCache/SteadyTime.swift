@@ -2,8 +2,8 @@ import Glibc
 import Synchronization
 
 /// The time of day for ages that are measured in days, which a clock that is set does not make wrong at once: a step counts
-/// when the clock has stayed there for ten minutes. What it says when the process starts is believed. So an hour in the wrong year, before the time is got from the network or
-/// after somebody mistyped it, neither makes everything old nor keeps anything for ever.
+/// when the clock has stayed there for ten minutes. So some minutes in the wrong year, after somebody mistyped it, neither
+/// make everything old nor keep anything for ever. What the clock says when the process starts is believed.
 package struct SteadyTime: Sendable {
     /// What is not taken for a step, in nanoseconds: clocks are corrected all the time.
     static let tolerance: Int64 = 60_000_000_000
