@@ -54,6 +54,20 @@ package final class CacheCounters: Sendable {
     /// Bytes that wait to be written.
     package let queuedBytes = Counter()
 
+    private let operationObserver = Mutex<(@Sendable (CacheOperation, Duration) -> Void)?>(nil)
+
+    /// Has `observe` told how long each operation took from now on, those that failed too, on the thread that did it.
+    package func onOperation(_ observe: @escaping @Sendable (CacheOperation, Duration) -> Void) {
+        operationObserver.withLock { $0 = observe }
+    }
+
+    func timing<Value>(_ operation: CacheOperation, _ body: () throws -> Value) rethrows -> Value {
+        guard let observe = operationObserver.withLock({ $0 }) else { return try body() }
+        let began = ContinuousClock.now
+        defer { observe(operation, began.duration(to: .now)) }
+        return try body()
+    }
+
     private let scrubbedAll = Atomic<Int64>(0)
 
     /// When the background check had been through all chunks the last time, in seconds since 1970; `nil` if it never has.

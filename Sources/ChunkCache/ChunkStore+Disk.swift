@@ -10,7 +10,7 @@ extension ChunkStore {
     func prepare(_ id: ChunkID, _ part: Range<Int>) async {
         await withCheckedContinuation { continuation in
             pool.submit { _ in
-                self.prepareNow(id, part)
+                self.counters.timing(.read) { self.prepareNow(id, part) }
                 continuation.resume()
             }
         }
@@ -24,7 +24,7 @@ extension ChunkStore {
         let isNew = preparing.withLock { $0.count < 64 && $0.insert(id).inserted }
         guard isNew else { return }
         pool.submit { _ in
-            self.prepareNow(id, part)
+            self.counters.timing(.read) { self.prepareNow(id, part) }
             self.preparing.withLock { _ = $0.remove(id) }
         }
     }

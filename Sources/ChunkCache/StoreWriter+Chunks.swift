@@ -43,7 +43,9 @@ extension StoreWriter {
                     counters.noRoom.add(1)
                     return false
                 }
-                try makingRoom(database, &state) { try write(fill, database, &$0) }
+                try makingRoom(database, &state) { state in
+                    try counters.timing(.write) { try write(fill, database, &state) }
+                }
                 lowerBehind(&state)
                 return true
             }
@@ -233,7 +235,9 @@ extension StoreWriter {
         guard !victims.isEmpty else { return false }
         do {
             let counter = source == nil ? counters.evictedForSpace : counters.evictedForShare
-            try awaitingReads(database, &state) { try delete(victims, database, &$0, counter) }
+            try awaitingReads(database, &state) { state in
+                try counters.timing(.evict) { try delete(victims, database, &state, counter) }
+            }
         } catch {
             // They are still there.
             for id in victims {

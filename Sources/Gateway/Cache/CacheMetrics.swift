@@ -3,6 +3,10 @@ package import ChunkCache
 /// What the chunk cache tells Prometheus.
 package enum CacheMetrics {
     private static let tier = (name: "tier", value: "lmdb")
+    /// A chunk is a matter of less than a millisecond, unless something waits for the disk.
+    private static let operationBuckets = [
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5,
+    ]
 
     /// Adds the metrics of `cache` to `registry`, brought up to date for each page.
     ///
@@ -11,6 +15,19 @@ package enum CacheMetrics {
         let collectors =
             counters(of: cache.counters, in: registry) + gauges(in: registry)
             + sources.flatMap { gauges(of: $0, in: cache, registry) }
+        let operations = CacheOperation.allCases.map { operation in
+            (
+                operation,
+                registry.histogram(
+                    "media_gateway_cache_operation_seconds",
+                    help: "Time of reading a chunk into memory, of storing one, and of the eviction of a batch",
+                    labels: [tier, (name: "operation", value: operation.rawValue)],
+                    buckets: operationBuckets
+                )
+            )
+        }
+        let histograms = Dictionary(uniqueKeysWithValues: operations)
+        cache.counters.onOperation { histograms[$0]?.observe($1) }
         registry.onScrape { _ in
             let usage = cache.usage
             for collect in collectors { collect(cache, usage) }

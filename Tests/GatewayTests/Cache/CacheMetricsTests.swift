@@ -29,10 +29,16 @@ import Testing
             ] {
                 #expect(registry.page().contains(line), "\(line)")
             }
+            try await cache.put("media", "b", size: 100_000)
+            #expect(
+                registry.page().contains(
+                    "media_gateway_cache_operation_seconds_count{operation=\"write\",tier=\"lmdb\"} 2\n"
+                )
+            )
             cache.store.purge { _ in true }
             await cache.store.flush()
             let page = registry.page()
-            #expect(page.contains("media_gateway_cache_evictions_total{reason=\"purge\",tier=\"lmdb\"} 4\n"))
+            #expect(page.contains("media_gateway_cache_evictions_total{reason=\"purge\",tier=\"lmdb\"} 6\n"))
             #expect(page.contains("media_gateway_cache_chunks{tier=\"lmdb\"} 0\n"))
             #expect(page.contains("media_gateway_cache_bytes{tier=\"lmdb\"} 0\n"))
             let line = page.split(separator: "\n").first { $0.hasPrefix("media_gateway_cache_free_bytes{") }
