@@ -11,7 +11,7 @@ struct Simulator {
             print("policy", "capacity", "requests", "hits", separator: "\t")
             for capacity in capacities {
                 for candidate in Candidate.all {
-                    var replay = Replay(candidate.make(capacity))
+                    var replay = Replay(candidate.make(capacity, trace))
                     replay.run(trace)
                     print(candidate.name, capacity, trace.requests.count, replay.hits, separator: "\t")
                 }

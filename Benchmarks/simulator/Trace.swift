@@ -9,6 +9,11 @@ import Foundation
 struct Trace {
     private(set) var requests: ContiguousArray<ChunkID> = []
 
+    /// The last chunk of each object that was asked for at all.
+    var lastChunks: [UInt64: UInt64] {
+        requests.reduce(into: [:]) { $0[$1.object] = max($0[$1.object] ?? 0, $1.index) }
+    }
+
     init(contentsOf path: String) throws {
         let text: [UInt8]
         do {

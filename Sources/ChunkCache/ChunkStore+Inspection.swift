@@ -82,17 +82,24 @@ extension ChunkStore {
     /// memory before is not afterwards.
     ///
     /// - Parameter progress: called after each chunk.
-    /// - Throws: `CancellationError`, and what fails in the database.
+    /// - Throws: `CancellationError`, and what fails in the database; also if there is none, or another one than at the start.
     package func verify(
         progress: @Sendable (CacheVerification) -> Void = { _ in }
     ) async throws -> CacheVerification {
         // What there was at the start has been found by then.
         await flush()
         var result = CacheVerification(total: counters.chunks.value)
+        guard let (environment, chunks) = writer.reading else {
+            throw CacheDirectoryError(reason: failure ?? "the cache is closed")
+        }
         var next: ChunkID? = .first
         while let start = next {
             try Task.checkCancellation()
-            guard let checked = try await pool.runIfActive({ try self.checkOne(from: start) }) else { break }
+            guard writer.reading?.0 === environment else {
+                throw CacheDirectoryError(reason: "the cache was closed or begun anew meanwhile")
+            }
+            let checked = try await pool.runIfActive { try self.checkOne(from: start, environment, chunks) }
+            guard let checked else { break }
             next = checked.id.next
             result.checked += 1
             result.bytes += Int64(checked.length)
@@ -101,10 +108,5 @@ extension ChunkStore {
             progress(result)
         }
         return result
-    }
-
-    private func checkOne(from start: ChunkID) throws -> CheckedChunk? {
-        guard let (environment, chunks) = writer.reading else { return nil }
-        return try checkOne(from: start, environment, chunks)
     }
 }

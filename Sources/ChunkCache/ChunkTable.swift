@@ -112,14 +112,18 @@ final class ChunkTable: Sendable {
         }
     }
 
-    /// The chunk is not what was stored, by a check that may be of a moment ago: one that was found right since stays.
+    /// The chunk is not what was stored, by a check that may be of a moment ago: one that was right before is checked once
+    /// more before it is sent, since it may be another one by now.
     ///
     /// - Parameter body: is called before anybody can claim the chunk anew, under the lock.
     func doubt(_ id: ChunkID, _ body: () -> Void) {
         stripe(of: id).contents.withLock { contents in
-            if case .stored(isVerified: false) = contents.states[id] {
+            switch contents.states[id] {
+            case .stored(isVerified: true): contents.states[id] = .stored(isVerified: false)
+            case .stored(isVerified: false):
                 contents.states[id] = nil
                 contents.unread.remove(id)
+            case .filling, nil: break
             }
             body()
         }

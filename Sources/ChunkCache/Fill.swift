@@ -128,17 +128,8 @@ final class Fill: Sendable {
     }
 
     private static func find(_ offset: Int, _ limit: Int, _ start: Int, _ state: State) -> ByteBuffer? {
-        guard limit > 0, state.has(offset, start: start) else { return nil }
-        var begin = offset >= start ? start : 0
-        for piece in offset >= start ? state.tail.pieces : state.head.pieces {
-            if offset < begin + piece.readableBytes {
-                let skipped = offset - begin
-                let count = min(piece.readableBytes - skipped, limit)
-                return piece.getSlice(at: piece.readerIndex + skipped, length: count)
-            }
-            begin += piece.readableBytes
-        }
-        return nil
+        offset >= start
+            ? state.tail.slice(at: offset - start, limit: limit) : state.head.slice(at: offset, limit: limit)
     }
 
     private func wait(for offset: Int) async throws {

@@ -285,7 +285,7 @@ extension StoreWriter {
         return isLess && self.excess(over: limit, of: source) > 0
     }
 
-    /// Deletes chunks that are counted, and that the policy has forgotten.
+    /// Deletes chunks that are counted, and that no policy is to know any more.
     private func delete(
         _ victims: [ChunkID],
         _ database: Database,
@@ -343,9 +343,10 @@ extension StoreWriter {
                 metadata: ["object": "\(id.object)", "chunk": "\(id.index)", "fault": "\(fault.rawValue)"]
             )
             try state.withLock { state in
+                // Of one that could not be deleted the policy still knows.
+                try awaitingReads(database, &state) { try delete([id], database, &$0, counters.corrupt) }
                 state.eviction.remove(id)
                 countHeld(&state)
-                try delete([id], database, &state, counters.corrupt)
             }
         } catch {
             noteFailure(error, of: database.environment)

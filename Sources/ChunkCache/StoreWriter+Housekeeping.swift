@@ -67,8 +67,7 @@ extension StoreWriter {
         guard let maxAge = settings.maxAge else { return }
         let (limit, overflow) = (SteadyTime.now / 1_000_000_000).subtractingReportingOverflow(maxAge.components.seconds)
         guard !overflow, directory.all.contains(where: { $0.record.created / 1_000_000_000 < limit }) else { return }
-        let expired = directory.removeAll { $0.created / 1_000_000_000 < limit }
-        for object in expired { erase(object.number, counters.evictedForAge) }
+        forget(directory.removeAll { $0.created / 1_000_000_000 < limit }, counters.evictedForAge)
     }
 
     // MARK: - Sizes

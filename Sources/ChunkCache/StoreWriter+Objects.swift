@@ -35,8 +35,18 @@ extension StoreWriter {
                 }
             }
         } catch {
+            // Each time: what is forgotten may have had to go.
+            logger.warning(
+                "what is forgotten could not be deleted: it comes back if the gateway is killed before that is done",
+                metadata: ["objects": "\(numbers.count)", "reason": "\(error)"]
+            )
             noteFailure(error, of: database.environment)
         }
+        eraseLater(numbers, counter)
+    }
+
+    /// Deletes what there is of objects with these numbers batch by batch, behind what waits to be written.
+    func eraseLater(_ numbers: some Sequence<UInt64>, _ counter: CacheCounters.Counter) {
         state.withLock { state in
             for number in numbers { state.unfinished[number] = counter }
         }
@@ -84,7 +94,7 @@ extension StoreWriter {
             let isWritten = rewriteRecord(of: object)
             state.withLock { $0.unwritten[number] = nil }
             guard !isWritten else { continue }
-            for object in directory.remove([object]) { erase(object.number, counters.evictedForSpace) }
+            forget(directory.remove([object]), counters.evictedForSpace)
         }
     }
 

@@ -203,11 +203,10 @@ extension StoreWriter {
         }
         state.withLock { countHeld(&$0) }
         deleteUncounted(strays)
-        for number in orphans { erase(number, CacheCounters.Counter()) }
         for object in state.withLock({ Array($0.objects.values) }) where object.storedChunks == 0 {
             forgetRecord(of: object)
         }
-        finishErasing()
+        eraseLater(orphans, CacheCounters.Counter())
         trim()
     }
 

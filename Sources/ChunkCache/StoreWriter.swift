@@ -137,7 +137,8 @@ final class StoreWriter: Sendable {
         let done = DispatchSemaphore(value: 0)
         thread.submit { _ in
             self.finishUpdating()
-            self.finishErasing()
+            // What is left is found at the next start: the records are gone.
+            self.finishErasing(limit: Self.evictionBatch)
             let access = self.access.withLock { access in
                 defer { access = Access(failure: "closed", isClosed: true) }
                 return access

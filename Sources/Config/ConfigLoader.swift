@@ -94,7 +94,7 @@ private struct Loading {
             kinds: kinds,
             bases: bases,
             defaultDeadline: config.server.firstByteDeadline,
-            chunkSize: config.cache.chunkSize,
+            cache: config.cache,
             compat: config.compat.enabled ? compat.origin(of: "enabled") : nil,
             diagnostics: diagnostics
         )

@@ -90,10 +90,10 @@ extension GatewayConfig.Cache {
             default: fallback.minFreeDisk,
             in: ByteSize(bytes: 0)...largestDisk
         )
-        pinBudget = reader.value("pin_budget", default: fallback.pinBudget, expected: PinBudget.expectation) {
-            text,
-            _ in
-            PinBudget(text)
+        pinBudget = reader.value("pin_budget", default: fallback.pinBudget, expected: Self.pinExpectation) { text, _ in
+            let part = CachePart(text)
+            if case .percent(let percent)? = part, percent.value > Self.mostPinned.value { return nil }
+            return part
         }
         scrubRate = reader.read("scrub_rate", default: fallback.scrubRate, literal: Self.rateOrNone) { value in
             if let text = value.text, ["", "0"].contains(text) { return .value(nil) }
@@ -111,15 +111,19 @@ extension GatewayConfig.Cache {
                 expected: "room for at least \(Self.fewestChunks)"
             )
         }
-        if pinBudget.bytes(of: size) > PinBudget.largest.of(size) {
+        if pinBudget.bytes(of: size) > Self.mostPinned.of(size) {
             reader.fail(
                 "pin_budget",
                 found: "\(pinBudget) of a cache of \(size)",
-                expected: "at most \(PinBudget.largest) of it"
+                expected: "at most \(Self.mostPinned) of it"
             )
         }
     }
 
+    /// Some room has to be left for what comes.
+    private static let mostPinned = Percentage(90)
+    private static let pinExpectation =
+        "a part of cache.size from \"0%\" to \"\(mostPinned)\", or a size such as \"2GiB\""
     private static let lowMarks = 50...100
     private static let lowMarkExpectation = "a part from \"50%\" to \"100%\""
     private static let chunkSizes = (16...24).map { Int64(1) << $0 }

@@ -78,7 +78,7 @@ package struct GatewayConfig: Sendable {
         /// What the cache leaves free of the file system it is on.
         package var minFreeDisk = ByteSize(bytes: 1 << 30)
         /// What may be pinned of the cache; at most nine tenths of it.
-        package var pinBudget = PinBudget.percent(Percentage(25))
+        package var pinBudget = CachePart.percent(Percentage(25))
         /// How fast all that is kept is read and checked, over and over; `nil`: not at all.
         package var scrubRate: ByteRate? = ByteRate(bytesPerSecond: 8 << 20)
         package var sync = Sync.relaxed

@@ -10,7 +10,7 @@ package struct SourceConfig: Sendable {
     /// Whether its chunks may be in the cache, if there is one.
     package let isCached: Bool
     /// What its chunks may take of the cache; `nil`: all of it. At least eight chunks.
-    package let cacheSize: ByteSize?
+    package let cacheSize: CachePart?
     package let firstByteDeadline: Duration
     /// `[options]`, which the kind reads.
     package let options: ConfigSection

@@ -17,7 +17,7 @@ struct SourceDecoder {
     let kinds: [String]
     let bases: PathBases
     let defaultDeadline: Duration
-    let chunkSize: ByteSize
+    let cache: GatewayConfig.Cache
     /// Who enabled the routes of the replaced backend; `nil` if they are not.
     let compat: ConfigOrigin?
     let diagnostics: ConfigDiagnostics
@@ -32,14 +32,14 @@ struct SourceDecoder {
         kinds: [String],
         bases: PathBases,
         defaultDeadline: Duration,
-        chunkSize: ByteSize,
+        cache: GatewayConfig.Cache,
         compat: ConfigOrigin?,
         diagnostics: ConfigDiagnostics
     ) {
         self.kinds = kinds
         self.bases = bases
         self.defaultDeadline = defaultDeadline
-        self.chunkSize = chunkSize
+        self.cache = cache
         self.compat = compat
         self.diagnostics = diagnostics
     }
@@ -89,18 +89,23 @@ struct SourceDecoder {
         return kind
     }
 
-    private func readCacheSize(_ reader: SectionReader) -> ByteSize? {
-        let least = ByteSize(bytes: GatewayConfig.Cache.fewestChunks * chunkSize.bytes)
-        return reader.read("cache_size", default: nil, literal: Self.sizeOrNone) { value in
+    private func readCacheSize(_ reader: SectionReader) -> CachePart? {
+        let least = ByteSize(bytes: GatewayConfig.Cache.fewestChunks * cache.chunkSize.bytes)
+        return reader.read("cache_size", default: nil, literal: Self.partOrNone) { value in
             if value.text == "" { return .value(nil) }
-            guard let size = value.text.flatMap(ByteSize.init), (least...largestDisk).contains(size) else {
-                return .expected("a size from \(least), which is eight chunks, to \(largestDisk), or \"\" for no limit")
+            guard let part = value.text.flatMap(CachePart.init),
+                (least.bytes...largestDisk.bytes).contains(part.bytes(of: cache.size))
+            else {
+                return .expected(
+                    "a size from \(least), which is eight chunks, to \(largestDisk), a part of cache.size such as "
+                        + "\"25%\" that is no less, or \"\" for no limit"
+                )
             }
-            return .value(size)
+            return .value(part)
         }
     }
 
-    private static func sizeOrNone(_ size: ByteSize?) -> String { quotedForTOML(size?.description ?? "") }
+    private static func partOrNone(_ part: CachePart?) -> String { quotedForTOML(part?.description ?? "") }
 
     private func readOptions(_ reader: SectionReader) -> ConfigSection? {
         if let options = reader.entry("options"), options.value.table == nil {

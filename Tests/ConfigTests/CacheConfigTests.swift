@@ -118,23 +118,28 @@ struct CacheConfigTests {
             [
                 "config.toml": "",
                 "plugins.d/a.toml": "cache_size = \"2GiB\"\n" + text, "plugins.d/b.toml": "cache_size = \"\"\n" + text,
-                "plugins.d/c.toml": text, "plugins.d/d.toml": text,
+                "plugins.d/c.toml": text, "plugins.d/d.toml": text, "plugins.d/e.toml": "cache_size = \"25%\"\n" + text,
             ],
             environment: ["MEDIA_GATEWAY__SOURCES__D__CACHE_SIZE": "64MiB"]
         )
         #expect(loaded.diagnostics.render() == "")
-        #expect(loaded.config.sources.map { $0.cacheSize?.bytes } == [2 << 30, nil, nil, 64 << 20])
+        let size = ByteSize(bytes: 4 << 30)
+        #expect(
+            loaded.config.sources.map { $0.cacheSize?.bytes(of: size) } == [2 << 30, nil, nil, 64 << 20, size.bytes / 100 * 25]
+        )
     }
 
     @Test(
         "a source's limit has room for eight chunks",
         arguments: [
             ("8MiB", true), ("8191KiB", false), ("0B", false), ("1024TiB", true), ("1025TiB", false), ("2", false),
+            // Of a cache of 801 MiB.
+            ("1%", true), ("0%", false), ("100%", true), ("101%", false), ("1.5%", false),
         ]
     )
     func sourceSizeBounds(_ size: String, _ isAllowed: Bool) {
         let loaded = load([
-            "config.toml": "",
+            "config.toml": "[cache]\nsize = \"801MiB\"\n",
             "plugins.d/a.toml": "kind = \"disk\"\ncache_size = \"\(size)\"\noptions.root = \"/\"\n",
         ])
         #expect(loaded.diagnostics.errorCount == (isAllowed ? 0 : 1))

@@ -5,22 +5,48 @@ package import NIOCore
 /// the bytes are new.
 package struct ChunkBytes: Sendable {
     package private(set) var pieces: [ByteBuffer] = []
+    /// Where each of the pieces begins.
+    private var starts: [Int] = []
     package private(set) var count = 0
     /// CRC-32C of all bytes.
-    private(set) var checksum: UInt32 = 0
+    package private(set) var checksum: UInt32 = 0
 
     package init() {}
 
     package init(_ piece: ByteBuffer) {
         pieces = [piece]
+        starts = [0]
         count = piece.readableBytes
         checksum = piece.withUnsafeReadableBytes { checksum_crc32c(0, $0.baseAddress, $0.count) }
     }
 
-    /// Does not look at the bytes.
+    /// Small pieces become one, so that there are not too many: a source may give bytes by the handful. Of others it does not
+    /// look at the bytes.
     package mutating func append(_ other: ChunkBytes) {
-        pieces += other.pieces
-        count += other.count
+        for piece in other.pieces {
+            if let last = pieces.last, last.readableBytes + piece.readableBytes <= Self.smallPiece {
+                pieces[pieces.count - 1].writeImmutableBuffer(piece)
+            } else {
+                pieces.append(piece)
+                starts.append(count)
+            }
+            count += piece.readableBytes
+        }
         checksum = checksum_crc32c_combine(checksum, other.checksum, UInt64(other.count))
+    }
+
+    private static let smallPiece = 16 << 10
+
+    /// The bytes from `offset` on, up to the end of a piece and at most `limit`; `nil` if there are none.
+    func slice(at offset: Int, limit: Int) -> ByteBuffer? {
+        guard offset >= 0, offset < count, limit > 0 else { return nil }
+        // The last piece that does not begin behind it.
+        var (low, high) = (0, starts.count)
+        while high - low > 1 {
+            let middle = low + (high - low) / 2
+            if starts[middle] <= offset { low = middle } else { high = middle }
+        }
+        let (piece, skipped) = (pieces[low], offset - starts[low])
+        return piece.getSlice(at: piece.readerIndex + skipped, length: min(piece.readableBytes - skipped, limit))
     }
 }

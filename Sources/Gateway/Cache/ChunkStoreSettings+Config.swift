@@ -17,7 +17,7 @@ extension ChunkStoreSettings {
         lowMarkPercent = config.lowMark.value
         pinBytes = config.pinBudget.bytes(of: config.size)
         scrubRate = config.scrubRate?.bytesPerSecond ?? 0
-        for source in sources { sourceSizes[source.name] = source.cacheSize?.bytes }
+        for source in sources { sourceSizes[source.name] = source.cacheSize?.bytes(of: config.size) }
     }
 }
 

@@ -49,6 +49,16 @@ struct ChunkRecordTests {
         #expect(try ChunkRecord(header: value.span.bytes).length == lengths.reduce(0, +))
     }
 
+    @Test("bytes that come by the handful become few pieces")
+    func smallPieces() throws {
+        var random = RecordRandom(state: 5)
+        let contents = (0..<2000).map { random.bytes($0 % 50 == 0 ? 20_000 : 700) }
+        let chunk = chunk(of: contents.map { ByteBuffer(bytes: $0) })
+        #expect(chunk.pieces.count < 200)
+        #expect(chunk.pieces.flatMap { Array(buffer: $0) } == contents.flatMap { $0 })
+        #expect(chunk.checksum == ChunkBytes(ByteBuffer(bytes: contents.flatMap { $0 })).checksum)
+    }
+
     @Test("the stored form does not change")
     func golden() throws {
         let value = try encode([ByteBuffer(string: "chunk")])

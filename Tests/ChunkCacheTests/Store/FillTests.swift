@@ -312,8 +312,8 @@ struct FillTests {
                 do {
                     let reader = origin.reader(object, in: store)
                     var position = start
-                    // Leaves before the end of its range.
-                    while position < chunk - 8192, case .bytes(let piece) = try await reader.next(at: position) {
+                    // Leaves before the end of its range, of which it gets 16 KiB at a time at most.
+                    while position < chunk - 20_000, case .bytes(let piece) = try await reader.next(at: position) {
                         position += Int64(piece.readableBytes)
                     }
                     try await gate.untilWaiting()

@@ -100,6 +100,48 @@ struct ScrubTests {
         }
     }
 
+    @Test("what was right before, and is found to be damaged, is not sent again from that moment on")
+    func damagedSince() async throws {
+        try await TestCache.with { cache in
+            try await cache.open { store in
+                let object = store.object(.test())
+                try await origin.read(0..<object.size, of: object, in: store)
+                await store.settle()
+                let number = object.number
+                #expect((0..<10).allSatisfy { store.isReady(ChunkID(object: number, index: $0)) })
+                try cache.flip(of: origin.content, at: (0..<10).map { $0 * chunk + 7 })
+
+                let result = try await store.verify { progress in
+                    // Deleted, or to be deleted by another thread.
+                    #expect(!store.isReady(ChunkID(object: number, index: UInt64(progress.checked - 1))))
+                }
+                #expect(result.corrupt == 10)
+                try await origin.read(0..<object.size, of: object, in: store)
+                await store.settle()
+                #expect(object.storedChunks == 10 && store.counters.corrupt.value == 10)
+                #expect(try await store.verify().corrupt == 0)
+            }
+        }
+    }
+
+    @Test("a check of a cache that is not there, or is begun anew meanwhile, fails")
+    func nothingToCheck() async throws {
+        try await TestCache.with { cache in
+            try await cache.fill(origin)
+            try await cache.open { store in
+                await #expect(throws: (any Error).self) {
+                    try await store.verify { progress in
+                        guard progress.checked == 1 else { return }
+                        store.purgeAll()
+                        while store.usage.chunks > 0 { usleep(1000) }
+                    }
+                }
+                store.close()
+                await #expect(throws: (any Error).self) { try await store.verify() }
+            }
+        }
+    }
+
     @Test("a slow scrub goes on where it was, a chunk at a time")
     func slow() async throws {
         try await TestCache.with { cache in

@@ -52,16 +52,19 @@ extension TestCache {
         }
     }
 
-    /// Turns over a bit of each of these bytes of an object wherever they are in the file.
+    /// Turns over a bit of each of these bytes of an object wherever they are in the file, which a cache may have open.
     func flip(of content: PatternBytes, at positions: [Int64]) throws {
-        let file = URL(fileURLWithPath: dataFile)
-        var data = try Data(contentsOf: file)
+        let url = URL(fileURLWithPath: dataFile)
+        let data = try Data(contentsOf: url)
+        let file = try FileHandle(forWritingTo: url)
         for position in positions {
             // No other block begins like this one.
             let block = position / 4096 * 4096
             let found = try #require(data.range(of: Data(content.bytes(block..<block + 64))))
-            data[found.lowerBound + Int(position - block)] ^= 1
+            let offset = found.lowerBound + Int(position - block)
+            try file.seek(toOffset: UInt64(offset))
+            try file.write(contentsOf: [data[offset] ^ 1])
         }
-        try data.write(to: file)
+        try file.close()
     }
 }
