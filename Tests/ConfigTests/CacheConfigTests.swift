@@ -124,9 +124,8 @@ struct CacheConfigTests {
         )
         #expect(loaded.diagnostics.render() == "")
         let size = ByteSize(bytes: 4 << 30)
-        #expect(
-            loaded.config.sources.map { $0.cacheSize?.bytes(of: size) } == [2 << 30, nil, nil, 64 << 20, size.bytes / 100 * 25]
-        )
+        let limits = loaded.config.sources.map { $0.cacheSize?.bytes(of: size) }
+        #expect(limits == [2 << 30, nil, nil, 64 << 20, size.bytes / 100 * 25])
     }
 
     @Test(

@@ -123,31 +123,6 @@ struct StoreSpaceTests {
         }
     }
 
-    @Test("a cache that is emptied while it goes down to its low mark may be filled again")
-    func lowMarkOfNewDatabase() async throws {
-        try await TestCache.with { cache in
-            try await cache.open(chunks: 400, { $0.lowMarkPercent = 25 }) { store in
-                let origin = TestOrigin()
-                let object = store.object(.test(size: 420 * chunk))
-                // The next chunk finds it full, and 300 are to leave.
-                try await origin.read(0..<400 * chunk, of: object, in: store)
-                await store.settle()
-                try await origin.read(400 * chunk..<402 * chunk, of: object, in: store)
-                store.purgeAll()
-                await store.settle()
-                let evicted = store.counters.evictedForSpace.value
-                #expect(store.usage.chunks == 0)
-
-                let next = store.object(.test(size: 420 * chunk))
-                try await origin.read(0..<390 * chunk, of: next, in: store)
-                await store.settle()
-                await store.settle()
-                #expect(store.usage.chunks == 390)
-                #expect(store.counters.evictedForSpace.value == evicted)
-            }
-        }
-    }
-
     @Test("the times of storing, of evicting and of reading into memory are told")
     func operations() async throws {
         try await TestCache.with { cache in
