@@ -49,7 +49,7 @@ extension ChunkStore {
             bytes: Int64(counters.bytes.value),
             limit: writer.limit.load(ordering: .relaxed),
             chunks: counters.chunks.value,
-            objects: directory.all.count { $0.storedChunks > 0 },
+            objects: directory.occupied,
             fileBytes: place?.fileBytes ?? 0,
             freeBytes: (try? database?.environment.usage())?.freeBytes ?? 0,
             fillBytes: settings.fillBytes - budget.freeBytes,

@@ -191,14 +191,16 @@ final class ObjectDirectory: Sendable {
         }
     }
 
-    /// Forgets the objects for which `condition` holds.
+    /// Forgets the objects that are known now and for which `condition` holds. Event loops wait for the lock: it is held for
+    /// some of them at a time.
     func removeAll(where condition: (ObjectRecord) -> Bool) -> [CachedObject] {
-        state.withLock { state in
-            let removed = state.objects.values.filter { condition($0.record) }
-            for object in removed { state.remove(object.key) }
-            return removed
+        let chosen = all.filter { condition($0.record) }
+        return stride(from: 0, to: chosen.count, by: Self.removedAtOnce).flatMap { start in
+            remove(Array(chosen[start..<min(start + Self.removedAtOnce, chosen.count)]))
         }
     }
+
+    private static let removedAtOnce = 1000
 
     /// Forgets those of `objects` that are still known.
     func remove(_ objects: [CachedObject]) -> [CachedObject] {
@@ -237,6 +239,9 @@ final class ObjectDirectory: Sendable {
         }
         state.withLock { $0.attributed.notePins() }
     }
+
+    /// How many objects have chunks.
+    var occupied: Int { state.withLock { state in state.objects.values.count { $0.storedChunks > 0 } } }
 
     /// Everything that is known, in no order.
     var all: [CachedObject] { state.withLock { Array($0.objects.values) } }

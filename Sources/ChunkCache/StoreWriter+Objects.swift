@@ -128,8 +128,7 @@ extension StoreWriter {
     ///
     /// - Parameter limit: after how many chunks it leaves the rest for another time.
     /// - Returns: how many chunks were deleted, and 1 if there were none.
-    @discardableResult
-    func erase(_ number: UInt64, _ counter: CacheCounters.Counter, limit: Int = .max) -> Int {
+    private func erase(_ number: UInt64, _ counter: CacheCounters.Counter, limit: Int) -> Int {
         guard let database else { return 0 }
         do {
             // With the record everything of the object is gone, whatever happens to the process afterwards.
@@ -158,12 +157,12 @@ extension StoreWriter {
         }
     }
 
-    /// Goes on with what ``erase(_:_:)`` could not do, or not yet.
+    /// Goes on with what ``erase(_:_:limit:)`` could not do, or not yet.
     ///
     /// - Parameter limit: after how many chunks it leaves the rest for another time.
     /// - Returns: whether it did.
     @discardableResult
-    func finishErasing(limit: Int = .max) -> Bool {
+    func finishErasing(limit: Int) -> Bool {
         var chunks = 0
         for (number, counter) in state.withLock({ $0.unfinished }) {
             chunks += erase(number, counter, limit: limit - chunks)

@@ -73,6 +73,8 @@ final class StoreWriter: Sendable {
         }
     }
 
+    private static let closingTime = Duration.seconds(2)
+
     let settings: ChunkStoreSettings
     let table: ChunkTable
     let directory: ObjectDirectory
@@ -137,8 +139,10 @@ final class StoreWriter: Sendable {
         let done = DispatchSemaphore(value: 0)
         thread.submit { _ in
             self.finishUpdating()
-            // What is left is found at the next start: the records are gone.
-            self.finishErasing(limit: Self.evictionBatch)
+            // For so long at most that nobody who waits for the end gives up: the records are gone, and the next start finds
+            // the chunks.
+            let end = ContinuousClock.now + Self.closingTime
+            while self.finishErasing(limit: Self.evictionBatch), .now < end {}
             let access = self.access.withLock { access in
                 defer { access = Access(failure: "closed", isClosed: true) }
                 return access

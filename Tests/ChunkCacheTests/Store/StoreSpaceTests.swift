@@ -202,7 +202,8 @@ struct StoreSpaceTests {
                     await store.settle()
                     #expect(store.counters.storeFailed.value > 0)
                     #expect(store.usage.limit < store.settings.size)
-                    #expect(cache.log.messages == ["cache operation failed"])
+                    // Once in half a minute.
+                    #expect(Set(cache.log.messages) == ["cache operation failed"])
                 }
 
                 for _ in 0..<64 { store.maintain() }
