@@ -54,19 +54,23 @@ package final class CacheCounters: Sendable {
     /// Bytes that wait to be written.
     package let queuedBytes = Counter()
 
-    private let operationObserver = Mutex<(@Sendable (CacheOperation, Duration) -> Void)?>(nil)
+    /// A structure, as a function by itself would be wrapped once more each time that it is taken out of the mutex.
+    private struct OperationObserver {
+        let note: @Sendable (CacheOperation, Duration) -> Void
+    }
+
+    private let operationObserver = Mutex<OperationObserver?>(nil)
 
     /// Has `observe` told how long each operation took from now on, those that failed too, on the thread that did it.
     package func onOperation(_ observe: @escaping @Sendable (CacheOperation, Duration) -> Void) {
-        operationObserver.withLock { $0 = observe }
+        operationObserver.withLock { $0 = OperationObserver(note: observe) }
     }
 
-    func timing<Value>(_ operation: CacheOperation, _ body: () throws -> Value) rethrows -> Value {
-        guard let observe = operationObserver.withLock({ $0 }) else { return try body() }
-        let began = ContinuousClock.now
-        defer { observe(operation, began.duration(to: .now)) }
-        return try body()
+    package func note(_ operation: CacheOperation, since began: ContinuousClock.Instant) {
+        operationObserver.withLock { $0 }?.note(operation, began.duration(to: .now))
     }
+
+    package init() {}
 
     private let scrubbedAll = Atomic<Int64>(0)
 

@@ -10,7 +10,7 @@ extension ChunkStore {
     func prepare(_ id: ChunkID, _ part: Range<Int>) async {
         await withCheckedContinuation { continuation in
             pool.submit { _ in
-                self.counters.timing(.read) { self.prepareNow(id, part) }
+                self.prepareNow(id, part)
                 continuation.resume()
             }
         }
@@ -24,12 +24,14 @@ extension ChunkStore {
         let isNew = preparing.withLock { $0.count < 64 && $0.insert(id).inserted }
         guard isNew else { return }
         pool.submit { _ in
-            self.counters.timing(.read) { self.prepareNow(id, part) }
+            self.prepareNow(id, part)
             self.preparing.withLock { _ = $0.remove(id) }
         }
     }
 
     private func prepareNow(_ id: ChunkID, _ part: Range<Int>) {
+        let began = ContinuousClock.now
+        defer { counters.note(.read, since: began) }
         guard case .stored(let isVerified) = table.state(of: id) else { return }
         guard let (environment, chunks) = writer.reading else { return table.remove(id) }
         do {

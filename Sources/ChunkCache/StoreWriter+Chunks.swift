@@ -43,9 +43,7 @@ extension StoreWriter {
                     counters.noRoom.add(1)
                     return false
                 }
-                try makingRoom(database, &state) { state in
-                    try counters.timing(.write) { try write(fill, database, &state) }
-                }
+                try makingRoom(database, &state) { try write(fill, database, &$0) }
                 lowerBehind(&state)
                 return true
             }
@@ -57,6 +55,8 @@ extension StoreWriter {
     }
 
     private func write(_ fill: Fill, _ database: Database, _ state: inout State) throws {
+        let began = ContinuousClock.now
+        defer { counters.note(.write, since: began) }
         let object = fill.object
         let isNewObject = state.objects[object.number] == nil
         let record = isNewObject ? object.currentRecord.encoded() : nil
@@ -235,9 +235,9 @@ extension StoreWriter {
         guard !victims.isEmpty else { return false }
         do {
             let counter = source == nil ? counters.evictedForSpace : counters.evictedForShare
-            try awaitingReads(database, &state) { state in
-                try counters.timing(.evict) { try delete(victims, database, &state, counter) }
-            }
+            let began = ContinuousClock.now
+            defer { counters.note(.evict, since: began) }
+            try awaitingReads(database, &state) { try delete(victims, database, &$0, counter) }
         } catch {
             // They are still there.
             for id in victims {

@@ -123,6 +123,15 @@ struct StoreSpaceTests {
         }
     }
 
+    @Test("the millionth operation is told as the first was")
+    func manyOperations() {
+        let counters = CacheCounters()
+        let told = Observed(0)
+        counters.onOperation { _, _ in told.update { $0 += 1 } }
+        for _ in 0..<1_000_000 { counters.note(.write, since: .now) }
+        #expect(told.value == 1_000_000)
+    }
+
     @Test("the times of storing, of evicting and of reading into memory are told")
     func operations() async throws {
         try await TestCache.with { cache in
