@@ -61,6 +61,8 @@ package final class CacheCounters: Sendable {
 
     private let operationObserver = Mutex<OperationObserver?>(nil)
 
+    package init() {}
+
     /// Has `observe` told how long each operation took from now on, those that failed too, on the thread that did it.
     package func onOperation(_ observe: @escaping @Sendable (CacheOperation, Duration) -> Void) {
         operationObserver.withLock { $0 = OperationObserver(note: observe) }
@@ -69,8 +71,6 @@ package final class CacheCounters: Sendable {
     package func note(_ operation: CacheOperation, since began: ContinuousClock.Instant) {
         operationObserver.withLock { $0 }?.note(operation, began.duration(to: .now))
     }
-
-    package init() {}
 
     private let scrubbedAll = Atomic<Int64>(0)
 

@@ -35,17 +35,15 @@ extension ChunkStore {
         guard case .stored(let isVerified) = table.state(of: id) else { return }
         guard let (environment, chunks) = writer.reading else { return table.remove(id) }
         do {
-            let isLoaded = try environment.withPlace { transaction in
+            let found = try environment.withPlace { transaction in
                 try transaction.place(of: id, in: chunks)
-            } _: { place in
-                Residency.load(isVerified ? Self.bytes(part, of: place) ?? place : place)
+            } _: { place -> Check in
+                guard isVerified else { return try check(id, in: place, environment, chunks) }
+                if Residency.load(Self.bytes(part, of: place) ?? place) { return .right }
+                writer.drop(id, corruptBy: .unreadable)
+                return .corrupt
             }
-            switch isLoaded {
-            case nil: table.remove(id)
-            case false?: writer.drop(id, corruptBy: .unreadable)
-            case true?:
-                if !isVerified, try check(id, environment, chunks) == .gone { table.remove(id) }
-            }
+            if found == nil || found == .gone { table.remove(id) }
         } catch {
             table.remove(id)
             writer.noteReadFailure(error, of: environment)
@@ -59,8 +57,27 @@ extension ChunkStore {
         case gone
     }
 
-    /// Sums up a chunk that has just been read into memory.
-    func check(_ id: ChunkID, _ environment: LMDBEnvironment, _ chunks: LMDBTable) throws -> Check {
+    /// Reads a chunk into memory and sums it up.
+    ///
+    /// - Parameter place: where it was a moment ago. It is summed up there without a transaction: this thread has to wait for a
+    ///   processor where they are short, and the pages that are freed while a transaction is open cannot be used again
+    ///   until it is over. The chunk may have left since, and another be written in its place, so only what is right there
+    ///   is taken for it.
+    func check(
+        _ id: ChunkID,
+        in place: UnsafeRawBufferPointer,
+        _ environment: LMDBEnvironment,
+        _ chunks: LMDBTable
+    ) throws -> Check {
+        if ChunkRecord.fault(of: place.bytes, id: id) == nil {
+            table.markVerified(id)
+            return .right
+        }
+        return try check(id, environment, chunks)
+    }
+
+    /// Sums up a chunk in a transaction.
+    private func check(_ id: ChunkID, _ environment: LMDBEnvironment, _ chunks: LMDBTable) throws -> Check {
         let fault = try environment.read { transaction in
             try transaction.withValue(for: id, in: chunks) { ChunkRecord.fault(of: $0, id: id) }
         }

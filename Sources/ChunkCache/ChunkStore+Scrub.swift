@@ -70,8 +70,7 @@ extension ChunkStore {
             } _: { place in
                 guard let id = found else { return nil }
                 let wasOnDisk = Residency.isAbsent(place)
-                Residency.load(place)
-                let check = try check(id, environment, chunks)
+                let check = try check(id, in: place, environment, chunks)
                 if wasOnDisk, !residents.contains(id.object, id.index) { Residency.drop(place) }
                 return CheckedChunk(id: id, length: place.count, isCorrupt: check == .corrupt)
             } ?? nil

@@ -84,7 +84,7 @@ package final class LMDBEnvironment: Sendable {
 
     /// Lends `body` the place of a value that `find` looks for, to have it read into memory, or dropped from it, for as
     /// long as the disk takes: no read runs meanwhile. What lies there may become another value at any time, so that the
-    /// bytes mean nothing to `body`.
+    /// bytes mean nothing to `body`, unless they say themselves whose they are.
     ///
     /// - Returns: `nil` if `find` finds none.
     /// - Throws: ``LMDBError``, and what `find` and `body` throw.
