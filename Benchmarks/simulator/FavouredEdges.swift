@@ -1,7 +1,7 @@
 /// S3-FIFO whose new chunks go to the main queue at once if they are the first or the last of their title: players ask for
 /// the first to start, and for the last since many containers have their index there.
-struct FavouredEdges: EvictionPolicy {
-    private var chunks: S3FIFO
+struct FavouredEdges: S3FIFOVariant {
+    var chunks: S3FIFO
     /// The last chunk of each title.
     private let last: [UInt64: UInt64]
 
@@ -10,30 +10,7 @@ struct FavouredEdges: EvictionPolicy {
         self.last = last
     }
 
-    var capacity: Int {
-        get { chunks.capacity }
-        set { chunks.capacity = newValue }
-    }
-
-    var count: Int { chunks.count }
-
     mutating func insert(_ chunk: ChunkID) {
         if chunk.index == 0 || chunk.index == last[chunk.object] { chunks.restore(chunk) } else { chunks.insert(chunk) }
     }
-
-    mutating func restore(_ chunk: ChunkID) {
-        chunks.restore(chunk)
-    }
-
-    mutating func touch(_ chunk: ChunkID) {
-        chunks.touch(chunk)
-    }
-
-    mutating func remove(_ chunk: ChunkID) {
-        chunks.remove(chunk)
-    }
-
-    mutating func evict() -> ChunkID? { chunks.evict() }
-
-    var chunksInOrder: [ChunkID] { chunks.chunksInOrder }
 }

@@ -1,6 +1,6 @@
 /// S3-FIFO whose new chunks go to the main queue at once if their title is popular: if more of its chunks were found in
 /// the cache lately than not.
-struct PopularTitles: EvictionPolicy {
+struct PopularTitles: S3FIFOVariant {
     /// How often a title's chunks were found, and how often not. Both are halved each time that as many chunks were
     /// asked for as the cache has room for.
     private struct Demand {
@@ -11,7 +11,7 @@ struct PopularTitles: EvictionPolicy {
 
     private static let fewestHits = 8.0
 
-    private var chunks: S3FIFO
+    var chunks: S3FIFO
     private var demands: [UInt64: Demand] = [:]
     private var now = 0
 
@@ -19,34 +19,15 @@ struct PopularTitles: EvictionPolicy {
         chunks = S3FIFO(capacity: capacity)
     }
 
-    var capacity: Int {
-        get { chunks.capacity }
-        set { chunks.capacity = newValue }
-    }
-
-    var count: Int { chunks.count }
-
     mutating func insert(_ chunk: ChunkID) {
         let demand = note(chunk) { $0.misses += 1 }
         if demand.hits > max(demand.misses, Self.fewestHits) { chunks.restore(chunk) } else { chunks.insert(chunk) }
-    }
-
-    mutating func restore(_ chunk: ChunkID) {
-        chunks.restore(chunk)
     }
 
     mutating func touch(_ chunk: ChunkID) {
         note(chunk) { $0.hits += 1 }
         chunks.touch(chunk)
     }
-
-    mutating func remove(_ chunk: ChunkID) {
-        chunks.remove(chunk)
-    }
-
-    mutating func evict() -> ChunkID? { chunks.evict() }
-
-    var chunksInOrder: [ChunkID] { chunks.chunksInOrder }
 
     @discardableResult
     private mutating func note(_ chunk: ChunkID, _ change: (inout Demand) -> Void) -> Demand {

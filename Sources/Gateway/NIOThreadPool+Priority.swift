@@ -4,7 +4,7 @@ import NIOPosix
 
 extension NIOThreadPool {
     /// What is added to the process's own nice value, as far as there are higher ones. To the scheduler a thread weighs a
-    /// seventieth of an event loop's with it; with a tenth (10) eight of them together had nearly half of a processor.
+    /// seventieth of an event loop's with it; with a tenth (10) eight of them together may have nearly half of a processor.
     private static let niceness: Int32 = 19
 
     /// Has its threads go behind others where processors are short, event loops above all. Blocks until every one of them

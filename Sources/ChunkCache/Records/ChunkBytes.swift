@@ -5,7 +5,7 @@ package import NIOCore
 /// the bytes are new.
 package struct ChunkBytes: Sendable {
     package private(set) var pieces: [ByteBuffer] = []
-    /// Where each of the pieces begins.
+    /// Where each of the pieces but the first begins.
     private var starts: [Int] = []
     package private(set) var count = 0
     /// CRC-32C of all bytes.
@@ -15,7 +15,6 @@ package struct ChunkBytes: Sendable {
 
     package init(_ piece: ByteBuffer) {
         pieces = [piece]
-        starts = [0]
         count = piece.readableBytes
         checksum = piece.withUnsafeReadableBytes { checksum_crc32c(0, $0.baseAddress, $0.count) }
     }
@@ -27,8 +26,8 @@ package struct ChunkBytes: Sendable {
             if let last = pieces.last, last.readableBytes + piece.readableBytes <= Self.smallPiece {
                 pieces[pieces.count - 1].writeImmutableBuffer(piece)
             } else {
+                if !pieces.isEmpty { starts.append(count) }
                 pieces.append(piece)
-                starts.append(count)
             }
             count += piece.readableBytes
         }
@@ -40,13 +39,13 @@ package struct ChunkBytes: Sendable {
     /// The bytes from `offset` on, up to the end of a piece and at most `limit`; `nil` if there are none.
     func slice(at offset: Int, limit: Int) -> ByteBuffer? {
         guard offset >= 0, offset < count, limit > 0 else { return nil }
-        // The last piece that does not begin behind it.
+        // How many pieces begin at it or before, without the first.
         var (low, high) = (0, starts.count)
-        while high - low > 1 {
+        while low < high {
             let middle = low + (high - low) / 2
-            if starts[middle] <= offset { low = middle } else { high = middle }
+            if starts[middle] <= offset { low = middle + 1 } else { high = middle }
         }
-        let (piece, skipped) = (pieces[low], offset - starts[low])
+        let (piece, skipped) = (pieces[low], low == 0 ? offset : offset - starts[low - 1])
         return piece.getSlice(at: piece.readerIndex + skipped, length: min(piece.readableBytes - skipped, limit))
     }
 }

@@ -1,4 +1,5 @@
 import ChunkCache
+import Dispatch
 import Foundation
 import NIOPosix
 import SourceContract
@@ -129,13 +130,21 @@ struct ScrubTests {
         try await TestCache.with { cache in
             try await cache.fill(origin)
             try await cache.open { store in
-                await #expect(throws: (any Error).self) {
+                let (isUnderWay, purge) = (Observed(false), DispatchSemaphore(value: 0))
+                let check = Task {
                     try await store.verify { progress in
                         guard progress.checked == 1 else { return }
-                        store.purgeAll()
-                        while store.usage.chunks > 0 { usleep(1000) }
+                        // The next chunk is checked behind these, which have all threads of the pool.
+                        for _ in 0..<TestCache.poolThreads { cache.pool.submit { _ in purge.wait() } }
+                        isUnderWay.update { $0 = true }
                     }
                 }
+                try await isUnderWay.until { $0 }
+                store.purgeAll()
+                await store.flush()
+                #expect(store.usage.chunks == 0)
+                for _ in 0..<TestCache.poolThreads { purge.signal() }
+                await #expect(throws: (any Error).self) { try await check.value }
                 store.close()
                 await #expect(throws: (any Error).self) { try await store.verify() }
             }

@@ -11,6 +11,7 @@ import Testing
 /// A directory for a cache, and what it takes to open one there.
 struct TestCache: Sendable {
     static let chunkSize: Int64 = 64 << 10
+    static let poolThreads = 2
 
     let directory: TemporaryDirectory
     let pool: NIOThreadPool
@@ -22,7 +23,7 @@ struct TestCache: Sendable {
 
     static func with<Value>(_ body: (TestCache) async throws -> Value) async throws -> Value {
         try await withTemporaryDirectory { directory in
-            let pool = NIOThreadPool(numberOfThreads: 2)
+            let pool = NIOThreadPool(numberOfThreads: poolThreads)
             pool.start()
             do {
                 let value = try await body(TestCache(directory: directory, pool: pool))
