@@ -121,9 +121,14 @@ struct FacadeResumeTests {
             torrent.infoHashV1 = [UInt8](repeating: 7, count: 20)
             try check(torrent.add(to: session))
             try await session.event(CLT_EVENT_ADDED, 1)
-            _ = try await session.resumeData()
-            try check(clt_save_resume(session.pointer, 1, 1))
-            #expect(try await session.event(CLT_EVENT_NO_RESUME_DATA, 1).error == 0)
+            // Each second of libtorrent's own counts as a change.
+            let answers = [CLT_EVENT_RESUME_DATA, CLT_EVENT_NO_RESUME_DATA]
+            var answer: FacadeSession.Event
+            repeat {
+                try check(clt_save_resume(session.pointer, 1, 1))
+                answer = try await session.event { answers.contains($0.kind) }
+            } while answer.kind == CLT_EVENT_RESUME_DATA
+            #expect(answer.error == 0)
         }
     }
 }

@@ -115,9 +115,11 @@ final class FacadeSession: Sendable {
         _ torrent: UInt64? = nil,
         where condition: @escaping @Sendable (Event) -> Bool = { _ in true }
     ) async throws -> Event {
-        let matches: @Sendable (Event) -> Bool = {
-            $0.kind == kind && (torrent == nil || $0.torrent == torrent) && condition($0)
-        }
+        try await event { $0.kind == kind && (torrent == nil || $0.torrent == torrent) && condition($0) }
+    }
+
+    /// The first event that `matches` and that nobody has taken yet, now or when it comes.
+    func event(where matches: @escaping @Sendable (Event) -> Bool) async throws -> Event {
         let id = UUID()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
