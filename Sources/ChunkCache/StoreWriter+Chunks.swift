@@ -7,11 +7,14 @@ import Synchronization
 /// Chunks that come, and chunks that leave.
 extension StoreWriter {
     static let evictionBatch = 64
-    private static let waitsForReads = 10
+    private static let waitsForReads = 25
     /// In microseconds.
-    private static let waitForReads: UInt32 = 5000
+    private static let waitForReads: UInt32 = 2000
+    /// By how much the age of a read may be wrong.
+    private static let ageError = Duration.milliseconds(8)
     /// What a chunk that waits to be written takes of the memory at least.
     private static let leastQueued = 4096
+    private static let writesPerRefusal: Int64 = 32
 
     /// Stores a complete chunk, unless too much waits to be stored already.
     func store(_ fill: Fill) {
@@ -90,17 +93,16 @@ extension StoreWriter {
     func makingRoom(_ database: Database, _ state: inout State, _ body: (inout State) throws -> Void) throws {
         do {
             try awaitingReads(database, &state, body)
+            raiseLimit(state)
         } catch let error as LMDBError where isShortOfSpace(error) {
-            // Not waited for again before something could be written: each chunk would wait in vain.
-            state.isMapHeld = true
             try clear(database, &state)
-            try body(&state)
+            try awaitingReads(database, &state, body)
         }
         state.isMapHeld = false
     }
 
-    /// Runs `body`, and again and again for a moment while the map is full and somebody reads: pages that were freed can be
-    /// used when the reads that ran then have ended, and one of those may wait for a processor.
+    /// Runs `body`, and again and again for a moment while there is no room for what it writes and a read runs that ran
+    /// when it began: pages that were freed can be used when such reads have ended, and one may wait for a processor.
     ///
     /// It sleeps on the writer's own thread, where nothing but writes wait, and for 50 ms in all at most: LMDB tells nobody
     /// when a read ends.
@@ -109,20 +111,24 @@ extension StoreWriter {
         _ state: inout State,
         _ body: (inout State) throws -> Void
     ) throws {
-        var waits = state.isMapHeld ? 0 : Self.waitsForReads
-        while waits > 0 {
+        let began = ContinuousClock.now
+        var waits = 0
+        while true {
             do {
                 return try body(&state)
-            } catch let error as LMDBError where error.kind == .mapFull {
-                guard database.environment.oldestReaderAge != nil else { throw error }
+            } catch let error as LMDBError where !state.isMapHeld && isShortOfSpace(error) {
+                let age = database.environment.oldestReaderAge
+                guard let age, age + Self.ageError >= began.duration(to: .now) else { throw error }
+                // Not waited for again before something could be written: each chunk would wait in vain.
+                state.isMapHeld = waits == Self.waitsForReads
                 usleep(Self.waitForReads)
-                waits -= 1
+                waits += 1
             }
         }
-        try body(&state)
     }
 
-    /// There was no room although there should have been: stores less from now on. See ``watchDisk(_:_:)``.
+    /// There was no room although there should have been: stores less from now on. See ``watchDisk(_:_:)`` and
+    /// ``raiseLimit(_:)``.
     private func clear(_ database: Database, _ state: inout State) throws {
         let used = Int64(counters.bytes.value)
         limit.store(max(used - Self.storedBytes(settings.chunkSize), 0), ordering: .relaxed)
@@ -131,6 +137,15 @@ extension StoreWriter {
         try database.environment.write { transaction in
             try transaction.put([UInt8](repeating: 0, count: 1).span.bytes, for: Array("turn".utf8), in: database.about)
         }
+    }
+
+    /// Stores a little more after each write for which there was room, so that a file that cannot grow is used as far as
+    /// one chunk in ``writesPerRefusal`` finds no run of free pages that is long enough, however fast chunks come.
+    private func raiseLimit(_ state: State) {
+        let old = limit.load(ordering: .relaxed)
+        guard old < state.limitAtMost else { return }
+        let step = Self.storedBytes(settings.chunkSize) / Self.writesPerRefusal
+        limit.store(min(old.addingClamped(step), state.limitAtMost), ordering: .relaxed)
     }
 
     /// Whether there is no room in the map or on the disk.

@@ -39,13 +39,10 @@ extension StoreWriter {
         let old = limit.load(ordering: .relaxed)
         let step = max(settings.size / 64, 4 * Self.storedBytes(settings.chunkSize))
         let hasRoom = room >= 2 * Self.storedBytes(settings.chunkSize)
-        let new =
-            hasRoom
-            ? min(settings.size, old.addingClamped(step), used.addingClamped(room))
-            : min(old, used)
-        guard new != old else { return }
+        state.limitAtMost = hasRoom ? min(settings.size, used.addingClamped(room)) : min(old, used)
+        let new = min(old.addingClamped(step), state.limitAtMost)
         limit.store(new, ordering: .relaxed)
-        state.eviction.size = new
+        if state.eviction.size != new { state.eviction.size = new }
     }
 
     /// Looks at all objects, of which there may be many: at times.
@@ -114,7 +111,7 @@ extension StoreWriter {
 }
 
 extension Int64 {
-    fileprivate func addingClamped(_ other: Int64) -> Int64 {
+    func addingClamped(_ other: Int64) -> Int64 {
         let (sum, overflow) = addingReportingOverflow(other)
         return overflow ? .max : sum
     }

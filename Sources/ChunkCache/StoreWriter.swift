@@ -46,6 +46,8 @@ final class StoreWriter: Sendable {
         var lowering: Set<String?> = []
         /// Whether that goes on behind what waits to be written.
         var isLowering = false
+        /// As far as `limit` may rise, by the space that there was at last.
+        var limitAtMost: Int64
         /// Whether the map was full at last, also after a wait for those who read.
         var isMapHeld = false
         /// Sources of which something is pinned that there was no room to hold.
@@ -104,7 +106,8 @@ final class StoreWriter: Sendable {
         state = Mutex(
             State(
                 eviction: Self.makeEviction(settings),
-                admission: settings.admitsOnSecondHit ? .secondHit(remembering: 4 * capacity) : .always
+                admission: settings.admitsOnSecondHit ? .secondHit(remembering: 4 * capacity) : .always,
+                limitAtMost: settings.size
             )
         )
         thread.start()
