@@ -151,10 +151,11 @@ package final class ChunkStore: Sendable {
     /// Notes that the chunk, which is one of `object`, is about to be sent from the cache. That is a hit, unless it was
     /// fetched ahead and nobody came to it before: each chunk that is fetched for somebody is one miss.
     ///
-    /// - Returns: whether it is ready.
-    package func use(_ id: ChunkID, of object: CachedObject) -> Bool {
-        switch table.use(id) {
-        case nil: return false
+    /// - Returns: `nil` if it is not ready.
+    package func use(_ id: ChunkID, of object: CachedObject) -> ChunkUse? {
+        let use = table.use(id)
+        switch use {
+        case nil: break
         case .first?:
             counters.missed.add(1)
             object.lookups.missed.add(1)
@@ -163,7 +164,7 @@ package final class ChunkStore: Sendable {
             object.lookups.hits.add(1)
             object.countHit()
         }
-        return true
+        return use
     }
 
     /// Lends bytes of a chunk to `body`, straight from the database. Does not block: they are in memory.

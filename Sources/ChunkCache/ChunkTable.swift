@@ -1,5 +1,12 @@
 import Synchronization
 
+/// What a use of a chunk of the cache is.
+package enum ChunkUse: Sendable {
+    /// The first one of a chunk that was fetched ahead of a reader: that is a miss.
+    case first
+    case again
+}
+
 /// Which chunks there are, and which are on their way: what decides about a hit, on any thread and without waiting.
 final class ChunkTable: Sendable {
     enum State: Sendable {
@@ -35,16 +42,10 @@ final class ChunkTable: Sendable {
         stripe(of: id).contents.withLock { $0.states[id] }
     }
 
-    enum Use {
-        case first
-        case again
-    }
-
     /// Notes a use of the chunk.
     ///
-    /// - Returns: whether it is the first one of a chunk that was fetched ahead; `nil` if it cannot be read from the
-    ///   database as it is.
-    func use(_ id: ChunkID) -> Use? {
+    /// - Returns: `nil` if it cannot be read from the database as it is.
+    func use(_ id: ChunkID) -> ChunkUse? {
         stripe(of: id).contents.withLock { contents in
             guard case .stored(true) = contents.states[id] else { return nil }
             if contents.touches.count < Self.touchLimit { contents.touches.append(id) }

@@ -353,9 +353,14 @@ extension StoreWriter {
         do {
             // Another reader may have found it out before, and it is another chunk since.
             guard try isCorrupt(id, database) else { return }
+            let record = state.withLock { $0.objects[id.object]?.record }
+            let path = String(decoding: record?.path ?? [], as: UTF8.self)
             logger.warning(
                 "chunk dropped from the cache: it is not what was stored",
-                metadata: ["object": "\(id.object)", "chunk": "\(id.index)", "fault": "\(fault.rawValue)"]
+                metadata: [
+                    "source": "\(record?.source ?? "")", "path": "\(path)", "object": "\(id.object)",
+                    "chunk": "\(id.index)", "fault": "\(fault.rawValue)",
+                ]
             )
             try state.withLock { state in
                 // Of one that could not be deleted the policy still knows.

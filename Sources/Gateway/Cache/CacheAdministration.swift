@@ -49,6 +49,7 @@ package struct CacheAdministration: CacheOperations {
     /// written.
     ///
     /// - Throws: ``CacheNotOpen``. Nothing is known outside the cache then of what was named, but what is on the disk stays.
+    ///   ``UnknownSource`` if there was nothing to purge of a source that is not configured: its name was misspelt.
     package func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport {
         // Before, so that requests that come now ask the source; and after, since one that came before may have noted
         // what it knew from the cache.
@@ -57,6 +58,9 @@ package struct CacheAdministration: CacheOperations {
         let report = isSoft ? invalidate(scope) : remove(scope)
         forget(scope)
         await cache.flush()
+        if let source = scope.source, report.objects == 0, !sources.contains(source) {
+            throw UnknownSource(name: source, known: sources)
+        }
         purges(of: scope).add(1)
         return report
     }
@@ -244,7 +248,7 @@ extension CacheReport.Ages {
 
 extension CacheReport.Heat {
     fileprivate init(of objects: [CachedObject]) {
-        let warm = objects.filter { $0.heat >= 1 }
+        let warm = objects.filter { $0.shownHeat >= 1 }
         self.init(objects: warm.count, bytes: warm.reduce(0) { $0 + $1.storedBytes })
     }
 }
@@ -258,6 +262,11 @@ extension CacheReport.Requests {
             bypass: lookups.bypassed.value
         )
     }
+}
+
+extension CachedObject {
+    /// ``heat``, to two places.
+    fileprivate var shownHeat: Double { (heat * 100).rounded() / 100 }
 }
 
 extension CacheItem {
@@ -277,7 +286,7 @@ extension CacheItem {
             chunks: chunks,
             chunkCount: object.chunkCount,
             hits: object.hits,
-            heat: (object.heat * 100).rounded() / 100,
+            heat: object.shownHeat,
             isPinned: object.isPinned,
             bytes: overflow ? record.size : min(bytes, record.size)
         )

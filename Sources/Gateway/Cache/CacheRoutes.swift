@@ -46,6 +46,8 @@ package struct CacheRoutes: Sendable {
             return try await offLoop { try await cache.purge(scope, isSoft: isSoft) }
         } catch let error as CacheNotOpen {
             throw RequestProblem(503, .unavailable, error.description, retryAfter: 30)
+        } catch let error as UnknownSource {
+            throw RequestProblem(404, .notFound, "\(error)")
         }
     }
 

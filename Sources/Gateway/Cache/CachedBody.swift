@@ -10,8 +10,21 @@ final class CachedBody: DirectBody {
     private let object: CachedObject
     /// Where the answer ends.
     private let end: Int64
-    /// The chunk that was last told to the eviction policy as used.
-    private let used = Mutex<UInt64?>(nil)
+    private let progress = Mutex(Progress())
+
+    private struct Progress {
+        /// The chunk that was last told to the eviction policy as used.
+        var used: UInt64?
+        /// Whether that one was read from the source for this answer.
+        var isFetched = false
+        /// What went out of such chunks.
+        var fetchedBytes: Int64 = 0
+
+        /// Bytes in `range`, of the chunk in use, went out.
+        mutating func note(_ range: Range<Int64>) {
+            if isFetched { fetchedBytes += Int64(range.count) }
+        }
+    }
 
     init(_ cache: ChunkStore, _ object: CachedObject, upTo end: Int64) {
         self.cache = cache
@@ -23,7 +36,14 @@ final class CachedBody: DirectBody {
     deinit { object.endReading() }
 
     /// Bytes of this chunk went out as they came from the source: it is no hit if the rest of it is sent from the cache.
-    func noteFetched(_ id: ChunkID) { used.withLock { $0 = id.index } }
+    func noteFetched(_ id: ChunkID) { progress.withLock { ($0.used, $0.isFetched) = (id.index, true) } }
+
+    func takeFetchedBytes() -> Int64 {
+        progress.withLock { progress in
+            defer { progress.fetchedBytes = 0 }
+            return progress.fetchedBytes
+        }
+    }
 
     let bytesPerTurn: Int64 = 2 << 20
 
@@ -35,8 +55,7 @@ final class CachedBody: DirectBody {
             case .sent(let count), .full(let count): Int64(count - head.readableBytes)
             case .unavailable, .failed, nil: Int64(0)
             }
-        // It ends in a chunk that is used now, if not with it.
-        if sent > 0 { noteUse(through: object.chunk(at: range.lowerBound + sent - 1).index) }
+        noteUse(of: range.lowerBound..<range.lowerBound + sent)
         return result ?? .unavailable
     }
 
@@ -47,29 +66,36 @@ final class CachedBody: DirectBody {
             for part in parts { buffer.writeBytes(part) }
             return buffer
         }
-        if let copied { noteUse(through: object.chunk(at: range.lowerBound + Int64(copied.readableBytes) - 1).index) }
+        if let copied { noteUse(of: range.lowerBound..<range.lowerBound + Int64(copied.readableBytes)) }
         return copied
     }
 
     /// Whether the chunk at `position` is ready, which counts as a use of it if the body was in another one before.
     private func begin(at position: Int64) -> Bool {
         let id = object.chunk(at: position)
-        if used.withLock({ $0 == id.index }) { return true }
-        guard cache.use(id, of: object) else { return false }
-        used.withLock { $0 = id.index }
+        if progress.withLock({ $0.used == id.index }) { return true }
+        guard let use = cache.use(id, of: object) else { return false }
+        progress.withLock { ($0.used, $0.isFetched) = (id.index, use == .first) }
         cache.prefetch(behind: id, of: object, upTo: end)
         return true
     }
 
-    /// The chunks behind the one that was begun, up to the one with this index, were sent too.
-    private func noteUse(through index: UInt64) {
-        let first = used.withLock { used in
-            defer { used = index }
-            return used.map { $0 + 1 } ?? index
+    /// Bytes in `range` went out: of the chunk that was begun, and perhaps of ones behind it, which are used now if they
+    /// were not with it.
+    private func noteUse(of range: Range<Int64>) {
+        guard let last = range.isEmpty ? nil : object.chunk(at: range.upperBound - 1) else { return }
+        let isNew = progress.withLock { progress in
+            var id = object.chunk(at: range.lowerBound)
+            progress.note(range.clamped(to: object.range(of: id)))
+            while id.index < last.index {
+                id = ChunkID(object: id.object, index: id.index + 1)
+                progress.isFetched = cache.use(id, of: object) == .first
+                progress.note(range.clamped(to: object.range(of: id)))
+            }
+            defer { progress.used = last.index }
+            return progress.used != last.index
         }
-        guard first <= index else { return }
-        for index in first...index { _ = cache.use(ChunkID(object: object.number, index: index), of: object) }
-        cache.prefetch(behind: ChunkID(object: object.number, index: index), of: object, upTo: end)
+        if isNew { cache.prefetch(behind: last, of: object, upTo: end) }
     }
 
     private static let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT)

@@ -7,6 +7,14 @@ package enum PurgeScope: Sendable, Hashable {
     case source(String)
     case all
 
+    /// `nil` if it is about all of them.
+    var source: String? {
+        switch self {
+        case .object(let source, _), .prefix(let source, _), .source(let source): source
+        case .all: nil
+        }
+    }
+
     package func contains(source: String, path: some Collection<UInt8>) -> Bool {
         switch self {
         case .object(let wanted, let bytes): source == wanted && path.elementsEqual(bytes)

@@ -34,7 +34,7 @@ struct RemoteCache: CacheOperations {
     }
 
     func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport {
-        try await ask("POST", "/admin/v1/cache/purge?\(scope.query)\(isSoft ? "&soft=true" : "")")
+        try await ask("POST", "/admin/v1/cache/purge?\(scope.query)\(isSoft ? "&soft=true" : "")", refusals: [404])
     }
 
     func pins() async throws -> PinList { try await get("/admin/v1/cache/pins") }

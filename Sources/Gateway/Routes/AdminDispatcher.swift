@@ -42,7 +42,10 @@ package struct AdminDispatcher: RequestDispatcher {
             purge = nil
         }
         let router = Router(context: GatewayRequestContext.self)
-        router.get("/") { _, _ in Self.text("media-gateway admin: /healthz /readyz /metrics /admin/v1/config\n") }
+        let paths = ["/healthz", "/readyz", "/metrics", "/admin/v1/config"]
+        let more = [cache == nil ? nil : "/admin/v1/cache", items == nil ? nil : "/admin/v1/torrents"]
+        let list = (paths + more.compactMap(\.self)).joined(separator: " ")
+        router.get("/") { _, _ in Self.text("media-gateway admin: \(list)\n") }
         router.get("/healthz") { _, _ in Self.text("ok\n") }
         router.get("/readyz") { _, _ in
             let reason = readiness()

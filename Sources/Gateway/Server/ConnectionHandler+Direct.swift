@@ -89,7 +89,9 @@ extension ConnectionHandler {
             transfer.isHeadWritten = true
         }
         transfer.bodyBytes += bodyCount
-        if direct.isFromSource { transfer.sourceBytes += bodyCount } else { transfer.cacheBytes += bodyCount }
+        let fetchedCount = direct.isFromSource ? bodyCount : min(direct.body.takeFetchedBytes(), bodyCount)
+        transfer.sourceBytes += fetchedCount
+        transfer.cacheBytes += bodyCount - fetchedCount
         if let remaining = transfer.remaining { transfer.remaining = remaining - bodyCount }
         direct.sent += bodyCount
         direct.rest = direct.rest.lowerBound + bodyCount..<direct.rest.upperBound

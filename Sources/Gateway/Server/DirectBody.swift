@@ -18,6 +18,14 @@ package protocol DirectBody: Sendable {
     ///
     /// - Returns: `nil` if they cannot be had at once.
     func copy(_ range: Range<Int64>) -> ByteBuffer?
+
+    /// How many of the bytes that were sent and copied since this was last asked had been read from the source for this
+    /// answer. Not asked of a body that comes from the source as a whole.
+    func takeFetchedBytes() -> Int64
+}
+
+extension DirectBody {
+    package func takeFetchedBytes() -> Int64 { 0 }
 }
 
 package enum DirectSendResult: Sendable, Equatable {

@@ -46,9 +46,9 @@ struct FillTests {
                 await eventually { store.isReady(ChunkID(object: object.number, index: 2)) }
                 let counters = store.counters
                 let (missed, hits) = (counters.missed.value, counters.hits.value)
-                #expect(store.use(ChunkID(object: object.number, index: 2), of: object))
+                #expect(store.use(ChunkID(object: object.number, index: 2), of: object) == .first)
                 #expect((counters.missed.value, counters.hits.value) == (missed + 1, hits))
-                #expect(store.use(ChunkID(object: object.number, index: 2), of: object))
+                #expect(store.use(ChunkID(object: object.number, index: 2), of: object) == .again)
                 #expect((counters.missed.value, counters.hits.value) == (missed + 1, hits + 1))
                 withExtendedLifetime(reader) {}
             }

@@ -181,7 +181,7 @@ extension ChunkStore {
     /// Bytes of one chunk out of the database.
     func copy(_ range: Range<Int64>, of object: CachedObject) -> ByteBuffer? {
         let id = object.chunk(at: range.lowerBound)
-        guard use(id, of: object) else { return nil }
+        guard use(id, of: object) != nil else { return nil }
         let start = object.range(of: id).lowerBound
         return withBytes(of: id, Int(range.lowerBound - start)..<Int(range.upperBound - start)) { bytes in
             ByteBuffer(bytes: bytes)

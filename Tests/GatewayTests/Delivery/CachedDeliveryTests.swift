@@ -296,6 +296,28 @@ struct CachedDeliveryTests {
         }
     }
 
+    @Test("what is read for a slow reader is counted as the source's, though it is sent from the cache")
+    func slowReader() async throws {
+        try await withCache { gateway, source, cache in
+            let size: Int64 = 24_000_000
+            try source.put("long", size: size) { $0.validity = .immutable }
+            let client = try await gateway.client()
+            try await client.setReading(false)
+            try await client.send("GET /media/long HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
+            // 8 MiB ahead of what the sockets hold.
+            while cache.counters.inserted.value < 128 { await Task.yield() }
+            try await client.setReading(true)
+            #expect(try await client.answer().body == PatternBytes("long").bytes(0..<size))
+            await gateway.untilCounted(#"cache_served_bytes_total{tier="source"} \#(size)"#)
+            #expect(gateway.registry.page().contains(#"cache_served_bytes_total{tier="lmdb"} 0"#))
+            #expect(cache.counters.hits.value == 0)
+
+            await cache.flush()
+            _ = try await client.request("/media/long")
+            await gateway.untilCounted(#"cache_served_bytes_total{tier="lmdb"} \#(size)"#)
+        }
+    }
+
     @Test("a reader that pauses while the cache turns over gets the right bytes when it goes on")
     func paused() async throws {
         // Room for 128 chunks of the film's 46 and those of others.
