@@ -14,7 +14,7 @@ extension StoreWriter {
     private static let ageError = Duration.milliseconds(8)
     /// What a chunk that waits to be written takes of the memory at least.
     private static let leastQueued = 4096
-    private static let writesPerRefusal: Int64 = 32
+    private static let chunksPerRefusal: Int64 = 32
 
     /// Stores a complete chunk, unless too much waits to be stored already.
     func store(_ fill: Fill) {
@@ -46,7 +46,9 @@ extension StoreWriter {
                     counters.noRoom.add(1)
                     return false
                 }
+                let limit = self.limit.load(ordering: .relaxed)
                 try makingRoom(database, &state) { try write(fill, database, &$0) }
+                if self.limit.load(ordering: .relaxed) == limit { raiseLimit(state) }
                 lowerBehind(&state)
                 return true
             }
@@ -59,7 +61,6 @@ extension StoreWriter {
 
     private func write(_ fill: Fill, _ database: Database, _ state: inout State) throws {
         let began = ContinuousClock.now
-        defer { counters.note(.write, since: began) }
         let object = fill.object
         let isNewObject = state.objects[object.number] == nil
         let record = isNewObject ? object.currentRecord.encoded() : nil
@@ -80,6 +81,7 @@ extension StoreWriter {
             }
             return replaced
         }
+        counters.note(.write, since: began)
         if let replaced, !isNewObject { count(-1, of: object, length: replaced) }
         state.objects[object.number] = object
         state.track(fill.id, of: object, bytes: Self.pageBytes(size), isNew: true)
@@ -93,36 +95,39 @@ extension StoreWriter {
     func makingRoom(_ database: Database, _ state: inout State, _ body: (inout State) throws -> Void) throws {
         do {
             try awaitingReads(database, &state, body)
-            raiseLimit(state)
         } catch let error as LMDBError where isShortOfSpace(error) {
             try clear(database, &state)
-            try awaitingReads(database, &state, body)
+            do {
+                try awaitingReads(database, &state, body)
+            } catch let error as LMDBError where isShortOfSpace(error) {
+                // Not waited for again before something could be written: each chunk would wait in vain.
+                state.waitsInVain = true
+                throw error
+            }
         }
-        state.isMapHeld = false
+        state.waitsInVain = false
     }
 
     /// Runs `body`, and again and again for a moment while there is no room for what it writes and a read runs that ran
     /// when it began: pages that were freed can be used when such reads have ended, and one may wait for a processor.
     ///
-    /// It sleeps on the writer's own thread, where nothing but writes wait, and for 50 ms in all at most: LMDB tells nobody
-    /// when a read ends.
+    /// It sleeps on the writer's own thread, where nothing but writes wait, and for 50 ms each time at most: LMDB tells
+    /// nobody when a read ends.
     private func awaitingReads(
         _ database: Database,
         _ state: inout State,
         _ body: (inout State) throws -> Void
     ) throws {
         let began = ContinuousClock.now
-        var waits = 0
+        var waits = state.waitsInVain ? 0 : Self.waitsForReads
         while true {
             do {
                 return try body(&state)
-            } catch let error as LMDBError where !state.isMapHeld && isShortOfSpace(error) {
+            } catch let error as LMDBError where waits > 0 && isShortOfSpace(error) {
                 let age = database.environment.oldestReaderAge
                 guard let age, age + Self.ageError >= began.duration(to: .now) else { throw error }
-                // Not waited for again before something could be written: each chunk would wait in vain.
-                state.isMapHeld = waits == Self.waitsForReads
                 usleep(Self.waitForReads)
-                waits += 1
+                waits -= 1
             }
         }
     }
@@ -139,12 +144,12 @@ extension StoreWriter {
         }
     }
 
-    /// Stores a little more after each write for which there was room, so that a file that cannot grow is used as far as
-    /// one chunk in ``writesPerRefusal`` finds no run of free pages that is long enough, however fast chunks come.
+    /// Stores a little more after each chunk for which there was room, so that a file that cannot grow is used as far as
+    /// one chunk in ``chunksPerRefusal`` finds no run of free pages that is long enough, however fast chunks come.
     private func raiseLimit(_ state: State) {
         let old = limit.load(ordering: .relaxed)
         guard old < state.limitAtMost else { return }
-        let step = Self.storedBytes(settings.chunkSize) / Self.writesPerRefusal
+        let step = Self.storedBytes(settings.chunkSize) / Self.chunksPerRefusal
         limit.store(min(old.addingClamped(step), state.limitAtMost), ordering: .relaxed)
     }
 
@@ -250,9 +255,11 @@ extension StoreWriter {
         guard !victims.isEmpty else { return false }
         do {
             let counter = source == nil ? counters.evictedForSpace : counters.evictedForShare
-            let began = ContinuousClock.now
-            defer { counters.note(.evict, since: began) }
-            try awaitingReads(database, &state) { try delete(victims, database, &$0, counter) }
+            try awaitingReads(database, &state) { state in
+                let began = ContinuousClock.now
+                try delete(victims, database, &state, counter)
+                counters.note(.evict, since: began)
+            }
         } catch {
             // They are still there.
             for id in victims {

@@ -48,8 +48,8 @@ final class StoreWriter: Sendable {
         var isLowering = false
         /// As far as `limit` may rise, by the space that there was at last.
         var limitAtMost: Int64
-        /// Whether the map was full at last, also after a wait for those who read.
-        var isMapHeld = false
+        /// Whether there was no room at last, also after a wait for those who read and with some chunks less.
+        var waitsInVain = false
         /// Sources of which something is pinned that there was no room to hold.
         var shortOfPins: Set<String> = []
 

@@ -49,8 +49,11 @@ package struct CacheAdministration: CacheOperations {
     /// written.
     ///
     /// - Throws: ``CacheNotOpen``. Nothing is known outside the cache then of what was named, but what is on the disk stays.
-    ///   ``UnknownSource`` if there was nothing to purge of a source that is not configured: its name was misspelt.
+    ///   ``UnknownSource``, as a purge that was misspelt would remove nothing.
     package func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport {
+        if let source = scope.source, cache.isOpen, !knows(source) {
+            throw UnknownSource(name: source, known: sources)
+        }
         // Before, so that requests that come now ask the source; and after, since one that came before may have noted
         // what it knew from the cache.
         forget(scope)
@@ -58,11 +61,13 @@ package struct CacheAdministration: CacheOperations {
         let report = isSoft ? invalidate(scope) : remove(scope)
         forget(scope)
         await cache.flush()
-        if let source = scope.source, report.objects == 0, !sources.contains(source) {
-            throw UnknownSource(name: source, known: sources)
-        }
         purges(of: scope).add(1)
         return report
+    }
+
+    /// Whether a source of this name is cached, or was and has left something.
+    func knows(_ source: String) -> Bool {
+        sources.contains(source) || cache.objects.contains { $0.record.source == source }
     }
 
     private func purges(of scope: PurgeScope) -> CacheCounters.Counter {

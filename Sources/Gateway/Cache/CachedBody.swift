@@ -15,15 +15,10 @@ final class CachedBody: DirectBody {
     private struct Progress {
         /// The chunk that was last told to the eviction policy as used.
         var used: UInt64?
-        /// Whether that one was read from the source for this answer.
+        /// Whether that one was read from the source for this answer, or ahead of it, and is sent for the first time.
         var isFetched = false
         /// What went out of such chunks.
         var fetchedBytes: Int64 = 0
-
-        /// Bytes in `range`, of the chunk in use, went out.
-        mutating func note(_ range: Range<Int64>) {
-            if isFetched { fetchedBytes += Int64(range.count) }
-        }
     }
 
     init(_ cache: ChunkStore, _ object: CachedObject, upTo end: Int64) {
@@ -55,7 +50,8 @@ final class CachedBody: DirectBody {
             case .sent(let count), .full(let count): Int64(count - head.readableBytes)
             case .unavailable, .failed, nil: Int64(0)
             }
-        noteUse(of: range.lowerBound..<range.lowerBound + sent)
+        // The socket may have taken less than the head.
+        noteUse(of: range.lowerBound..<range.lowerBound + max(sent, 0))
         return result ?? .unavailable
     }
 
@@ -83,19 +79,24 @@ final class CachedBody: DirectBody {
     /// Bytes in `range` went out: of the chunk that was begun, and perhaps of ones behind it, which are used now if they
     /// were not with it.
     private func noteUse(of range: Range<Int64>) {
-        guard let last = range.isEmpty ? nil : object.chunk(at: range.upperBound - 1) else { return }
-        let isNew = progress.withLock { progress in
-            var id = object.chunk(at: range.lowerBound)
-            progress.note(range.clamped(to: object.range(of: id)))
-            while id.index < last.index {
-                id = ChunkID(object: id.object, index: id.index + 1)
-                progress.isFetched = cache.use(id, of: object) == .first
-                progress.note(range.clamped(to: object.range(of: id)))
-            }
-            defer { progress.used = last.index }
-            return progress.used != last.index
+        guard !range.isEmpty else { return }
+        let last = object.chunk(at: range.upperBound - 1)
+        var id = object.chunk(at: range.lowerBound)
+        let used: UInt64?
+        var isFetched: Bool
+        (used, isFetched) = progress.withLock { ($0.used, $0.isFetched) }
+        var fetchedBytes: Int64 = 0
+        while true {
+            if isFetched { fetchedBytes += Int64(range.clamped(to: object.range(of: id)).count) }
+            guard id.index < last.index else { break }
+            id = ChunkID(object: id.object, index: id.index + 1)
+            isFetched = cache.use(id, of: object) == .first
         }
-        if isNew { cache.prefetch(behind: last, of: object, upTo: end) }
+        progress.withLock { progress in
+            (progress.used, progress.isFetched) = (last.index, isFetched)
+            progress.fetchedBytes += fetchedBytes
+        }
+        if used != last.index { cache.prefetch(behind: last, of: object, upTo: end) }
     }
 
     private static let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT)

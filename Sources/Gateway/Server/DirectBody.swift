@@ -20,7 +20,7 @@ package protocol DirectBody: Sendable {
     func copy(_ range: Range<Int64>) -> ByteBuffer?
 
     /// How many of the bytes that were sent and copied since this was last asked had been read from the source for this
-    /// answer. Not asked of a body that comes from the source as a whole.
+    /// answer, or ahead of it and not been sent before. Not asked of a body that comes from the source as a whole.
     func takeFetchedBytes() -> Int64
 }
 
