@@ -211,7 +211,10 @@ package final class ChunkReader: Sendable {
             state.fill = fill
             return state.run === fill.run
         }
-        if isNew { count(isFirst: fill.noteReader()) }
+        if isNew {
+            count(isFirst: fill.noteReader())
+            store.table.noteRead(fill.id)
+        }
         guard !isFollowed else { return }
         fill.run.join()
         replaceRun(with: fill.run)

@@ -54,6 +54,11 @@ final class ChunkTable: Sendable {
         }
     }
 
+    /// Somebody has come to the chunk while it was fetched, which may have ended since.
+    func noteRead(_ id: ChunkID) {
+        _ = stripe(of: id).contents.withLock { $0.unread.remove(id) }
+    }
+
     /// Whether the chunk is there or on its way.
     func contains(_ id: ChunkID) -> Bool {
         stripe(of: id).contents.withLock { $0.states[id] != nil }

@@ -38,7 +38,8 @@ extension StoreWriter {
             defer { (access.open, access.failure) = (nil, reason) }
             return access.failure != reason
         }
-        if isNews { logger.error("running without a cache", metadata: ["reason": "\(reason)"]) }
+        // Who may not replace it serves nothing, and says why by itself.
+        if isNews, settings.mayReplace { logger.error("running without a cache", metadata: ["reason": "\(reason)"]) }
         directory.skipNumbers()
     }
 
@@ -332,5 +333,9 @@ private struct OtherFormat: Error, CustomStringConvertible {
     /// Whether only the size of the chunks is another one.
     var canBeRebuilt: Bool { found.split(separator: " ").first == wanted.split(separator: " ").first }
 
-    var description: String { "its format and chunk size are \(found), and not \(wanted)" }
+    var description: String {
+        guard canBeRebuilt else { return "its format and chunk size are \(found), and not \(wanted)" }
+        let sizes = [found, wanted].map { $0.split(separator: " ").dropFirst().joined(separator: " ") }
+        return "its chunks are of \(sizes[0]) bytes, and not of \(sizes[1])"
+    }
 }

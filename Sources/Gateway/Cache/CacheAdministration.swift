@@ -149,7 +149,11 @@ struct UnknownSource: Error, CustomStringConvertible {
     var description: String {
         "no cached source is named \(singleLine(name)); "
             + (known.isEmpty ? "there is none" : "there are \(known.joined(separator: ", "))")
+            + (hasPath ? "; source and path are two words" : "")
     }
+
+    /// Whether the path was written behind the source, as lists of the cache have it.
+    private var hasPath: Bool { name.contains("/") && known.contains { name.hasPrefix($0 + "/") } }
 }
 
 extension CacheItemQuery.Order {

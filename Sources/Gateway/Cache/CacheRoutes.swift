@@ -37,7 +37,7 @@ package struct CacheRoutes: Sendable {
             throw RequestProblem(404, .notFound, "no source is mounted there")
         }
         // Of a source that is not cached there is nothing.
-        guard cache.knows(entry.name) else { return .json(PurgeReport(objects: 0, chunks: 0)) }
+        guard await offLoop({ cache.knows(entry.name) }) else { return .json(PurgeReport(objects: 0, chunks: 0)) }
         let scope = PurgeScope.object(source: entry.name, path: PercentEncoding.decodedLeniently(rest.utf8.dropFirst()))
         let isSoft = request.head.headerFields.first("soft-purge") == "1"
         return .json(try await purge(scope, isSoft: isSoft))

@@ -72,12 +72,13 @@ extension PinError {
         case .overBudget(_, _, limit: 0): "nothing can be pinned, as cache.pin_budget is nothing"
         case .overBudget(let bytes, let pinned, let limit):
             "it has \(humanSize(bytes)) in the cache, and of the \(humanSize(limit)) that may be pinned "
-                + "\(humanSize(pinned)) are; unpin something, or set cache.pin_budget"
+                + "\(humanSize(pinned)) are; \(pinned > 0 ? "unpin something, or " : "")raise cache.pin_budget"
         case .overShare(let source, _, _, limit: 0):
             "nothing of \(singleLine(source)) can be pinned, as its cache_size is too small"
         case .overShare(let source, let bytes, let pinned, let limit):
             "it has \(humanSize(bytes)) in the cache, and of the \(humanSize(limit)) that may be pinned of "
-                + "\(singleLine(source)) \(humanSize(pinned)) are; unpin something, or set its cache_size"
+                + "\(singleLine(source)) \(humanSize(pinned)) are; "
+                + "\(pinned > 0 ? "unpin something, or " : "")raise its cache_size"
         case .tooMany(let limit): "there are \(limit) pins, which is the most; unpin something first"
         case .notPinned(coveredBy: nil): "that is not pinned; cache pins lists what is"
         case .notPinned(coveredBy: let other?): "that is not a pin by itself; it is in the pin of \(other.name)"

@@ -124,6 +124,11 @@ struct StoreOpeningTests {
     func otherGrid() async throws {
         try await TestCache.with { cache in
             try await cache.fill(origin)
+            try await cache.open({ ($0.chunkSize, $0.mayReplace) = (2 * $0.chunkSize, false) }) { store in
+                let reason = "its chunks are of \(chunk) bytes, and not of \(2 * chunk)"
+                #expect(store.failure?.hasPrefix(reason) == true)
+                #expect(cache.log.messages == [])
+            }
             try await cache.open({ $0.chunkSize *= 2 }) { store in
                 #expect(store.isOpen)
                 #expect(!cache.hasSetAside)

@@ -275,14 +275,18 @@ import Testing
 
     @Test(
         "a purge of a source that there is not, neither in the configuration nor in the cache, is refused and not counted",
-        arguments: ["scope=source&source=medai", "scope=object&source=medai&path=films/one.mkv&soft=true"]
+        arguments: [
+            ("scope=source&source=medai", "no cached source is named medai; there are media, other"),
+            ("scope=object&source=medai&path=films/one.mkv&soft=true", "no cached source is named medai"),
+            ("scope=source&source=media/films/one.mkv", "source and path are two words"),
+        ]
     )
-    func unknownSourcePurge(query: String) async throws {
+    func unknownSourcePurge(query: String, told: String) async throws {
         try await CacheUnderTest.with(Self.objects) { cache in
             try await cache.serve { admin in
                 let answer = try await admin.request("POST", "/admin/v1/cache/purge?\(query)")
                 #expect(answer.status == 404)
-                #expect(answer.text.contains("no cached source is named medai"))
+                #expect(answer.text.contains(told))
                 #expect(Self.paths(cache).count == 4)
                 #expect(cache.store.counters.purgesOfSources.value + cache.store.counters.purgesOfObjects.value == 0)
             }
