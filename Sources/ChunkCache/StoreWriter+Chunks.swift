@@ -1,4 +1,3 @@
-import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -7,14 +6,8 @@ import Synchronization
 /// Chunks that come, and chunks that leave.
 extension StoreWriter {
     static let evictionBatch = 64
-    private static let waitsForReads = 25
-    /// In microseconds.
-    private static let waitForReads: UInt32 = 2000
-    /// By how much the age of a read may be wrong.
-    private static let ageError = Duration.milliseconds(8)
     /// What a chunk that waits to be written takes of the memory at least.
     private static let leastQueued = 4096
-    private static let chunksPerRefusal: Int64 = 32
 
     /// Stores a complete chunk, unless too much waits to be stored already.
     func store(_ fill: Fill) {
@@ -89,78 +82,6 @@ extension StoreWriter {
         counters.inserted.add(1)
         countRecord(of: object, isStored: true)
         count(1, of: object, length: size)
-    }
-
-    /// Runs `body`, and once more after some chunks have left if there was no room for what it writes.
-    func makingRoom(_ database: Database, _ state: inout State, _ body: (inout State) throws -> Void) throws {
-        do {
-            try awaitingReads(database, &state, body)
-        } catch let error as LMDBError where isShortOfSpace(error) {
-            try clear(database, &state)
-            do {
-                try awaitingReads(database, &state, body)
-            } catch let error as LMDBError where isShortOfSpace(error) {
-                // Not waited for again before something could be written: each chunk would wait in vain.
-                state.waitsInVain = true
-                throw error
-            }
-        }
-        state.waitsInVain = false
-    }
-
-    /// Runs `body`, and again and again for a moment while there is no room for what it writes and a read runs that ran
-    /// when it began: pages that were freed can be used when such reads have ended, and one may wait for a processor.
-    ///
-    /// It sleeps on the writer's own thread, where nothing but writes wait, and for 50 ms each time at most: LMDB tells
-    /// nobody when a read ends.
-    private func awaitingReads(
-        _ database: Database,
-        _ state: inout State,
-        _ body: (inout State) throws -> Void
-    ) throws {
-        let began = ContinuousClock.now
-        var waits = state.waitsInVain ? 0 : Self.waitsForReads
-        while true {
-            do {
-                return try body(&state)
-            } catch let error as LMDBError where waits > 0 && isShortOfSpace(error) {
-                let age = database.environment.oldestReaderAge
-                guard let age, age + Self.ageError >= began.duration(to: .now) else { throw error }
-                usleep(Self.waitForReads)
-                waits -= 1
-            }
-        }
-    }
-
-    /// There was no room although there should have been: stores less from now on. See ``watchDisk(_:_:)`` and
-    /// ``raiseLimit(_:)``.
-    private func clear(_ database: Database, _ state: inout State) throws {
-        let used = Int64(counters.bytes.value)
-        limit.store(max(used - Self.storedBytes(settings.chunkSize), 0), ordering: .relaxed)
-        try evict(min(max(state.eviction.count / 16, 2), Self.evictionBatch), of: nil, database, &state)
-        // Freed pages can be used from the next transaction but one on.
-        try database.environment.write { transaction in
-            try transaction.put([UInt8](repeating: 0, count: 1).span.bytes, for: Array("turn".utf8), in: database.about)
-        }
-    }
-
-    /// Stores a little more after each chunk for which there was room, so that a file that cannot grow is used as far as
-    /// one chunk in ``chunksPerRefusal`` finds no run of free pages that is long enough, however fast chunks come.
-    private func raiseLimit(_ state: State) {
-        let old = limit.load(ordering: .relaxed)
-        guard old < state.limitAtMost else { return }
-        let step = Self.storedBytes(settings.chunkSize) / Self.chunksPerRefusal
-        limit.store(min(old.addingClamped(step), state.limitAtMost), ordering: .relaxed)
-    }
-
-    /// Whether there is no room in the map or on the disk.
-    private func isShortOfSpace(_ error: LMDBError) -> Bool {
-        switch error.kind {
-        case .mapFull, .system(ENOSPC), .system(EDQUOT): true
-        // A write that was cut short by the end of the disk is this to LMDB.
-        case .system(EIO): place?.freeBytes.map { $0 < 2 * Self.storedBytes(settings.chunkSize) } ?? false
-        default: false
-        }
     }
 
     /// Evicts until there is room for `bytes` more of `source`: of its own chunks if it would have more than it may, and
@@ -244,7 +165,7 @@ extension StoreWriter {
     /// - Parameter source: whose chunks leave, since it has more than it may; `nil` for any.
     /// - Returns: whether there were any to evict.
     @discardableResult
-    private func evict(
+    func evict(
         _ number: Int,
         of source: String?,
         _ database: Database,

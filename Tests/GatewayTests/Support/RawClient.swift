@@ -20,7 +20,8 @@ final class RawClient: Sendable {
 
     /// What the connection has brought.
     private struct Received: Sendable {
-        var bytes: [UInt8] = []
+        /// A slice, so that taking an answer leaves the ones behind it where they are.
+        var bytes: ArraySlice<UInt8> = []
         var isClosed = false
         var wasReset = false
     }
@@ -79,7 +80,7 @@ final class RawClient: Sendable {
     /// - Returns: the bytes that no answer was made of.
     @discardableResult
     func untilClosed() async throws -> [UInt8] {
-        try await received.until { $0.isClosed }.bytes
+        try await Array(received.until { $0.isClosed }.bytes)
     }
 
     /// Waits for `count` bytes without taking them.
@@ -105,10 +106,10 @@ final class RawClient: Sendable {
     /// The next answer, with a body of `Content-Length`, of chunks, or up to the end of the connection.
     func answer(isHead: Bool = false) async throws -> Answer {
         let whole = try await received.until { Self.parse($0, isHead: isHead) != nil || $0.isClosed }
-        guard let (answer, length) = Self.parse(whole, isHead: isHead) else {
+        guard let (answer, end) = Self.parse(whole, isHead: isHead) else {
             throw IncompleteAnswer(bytes: whole.bytes.count)
         }
-        received.update { $0.bytes.removeFirst(length) }
+        received.update { $0.bytes = $0.bytes[end...] }
         return answer
     }
 
@@ -116,7 +117,8 @@ final class RawClient: Sendable {
         let bytes: Int
     }
 
-    private static func parse(_ received: Received, isHead: Bool) -> (Answer, length: Int)? {
+    /// - Returns: besides, the index of the byte behind the answer.
+    private static func parse(_ received: Received, isHead: Bool) -> (Answer, end: Int)? {
         let bytes = received.bytes
         guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
         let lines = String(decoding: bytes[..<end.lowerBound], as: UTF8.self).components("\r\n")
@@ -129,7 +131,7 @@ final class RawClient: Sendable {
         let start = end.upperBound
         if isHead || status == 204 || status == 304 { return (answer, start) }
         if let length = answer["Content-Length"].flatMap({ Int($0) }) {
-            guard bytes.count >= start + length else { return nil }
+            guard bytes.endIndex >= start + length else { return nil }
             answer.body = Array(bytes[start..<(start + length)])
             return (answer, start + length)
         }
@@ -140,7 +142,7 @@ final class RawClient: Sendable {
         }
         guard received.isClosed else { return nil }
         answer.body = Array(bytes[start...])
-        return (answer, bytes.count)
+        return (answer, bytes.endIndex)
     }
 
     private static func chunks(_ bytes: ArraySlice<UInt8>) -> (body: [UInt8], length: Int)? {
