@@ -10,7 +10,7 @@ import Testing
 private let size: Int64 = 3_000_000
 private let film = PatternBytes("film.mkv")
 
-@Suite("Answers through the chunk cache", .timeLimit(.minutes(2)))
+@Suite("Answers through the chunk cache", .timeLimit(.minutes(4)))
 struct CachedDeliveryTests {
     /// A gateway with a cache of 64 KiB chunks in front of `source`, which has one film.
     private func withCache(

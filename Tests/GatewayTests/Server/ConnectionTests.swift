@@ -6,7 +6,7 @@ import SourceContract
 import SourcePlugins
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct ConnectionTests {
+@Suite(.timeLimit(.minutes(4))) struct ConnectionTests {
     private static func source(_ adjust: (SyntheticSource) throws -> Void = { _ in }) throws -> SyntheticSource {
         let source = SyntheticSource()
         try source.put("film.mkv", size: 3_000_000)

@@ -3,7 +3,7 @@ import SourceContract
 import SourcePlugins
 import Testing
 
-@Suite(.enabled(if: Seeder.isAvailable, "needs python3-libtorrent"), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: Seeder.isAvailable, "needs python3-libtorrent"), .timeLimit(.minutes(4)))
 struct TorrentSpaceTests {
     @Test("pieces that are read from files are right also after the torrent began anew under its reader")
     func longPieces() async throws {
