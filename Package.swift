@@ -108,6 +108,7 @@ let package = Package(
                 "CChecksum",
                 "CCrashMark",
                 "CLMDB",
+                "CLinux",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

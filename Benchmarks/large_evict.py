@@ -1,7 +1,7 @@
 """Hits of others while a cache takes misses: one that is full and evicts for each, and one that has room.
 
-Paced streams of an object that is hot are measured alone, and beside players of another one, of which hardly a byte was
-ever asked for before: their misses store some hundred chunks a second.
+Paced streams of an object that is hot are measured alone; beside players of it, who hit too; and beside players of another
+object, of which hardly a byte was ever asked for before: their misses store some hundred chunks a second.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ LIBRARY = 8 * GIB
 SECONDS = 3.0
 
 ALONE = "nothing"
+HITTING = f"{READERS} players' hits"
 EVICTING = f"{READERS} players' misses, the cache full"
 STORING = f"{READERS} players' misses, the cache with room"
 
@@ -35,7 +36,7 @@ STORING = f"{READERS} players' misses, the cache with room"
 class Rounds:
     def __init__(self, full: gateway.Server, roomy: gateway.Server, hot: RangeLoad, missed: RangeLoad) -> None:
         self.full, self.roomy, self.hot, self.missed = full, roomy, hot, missed
-        self.beside: dict[str, list[Beside]] = {what: [] for what in (ALONE, STORING, EVICTING)}
+        self.beside: dict[str, list[Beside]] = {what: [] for what in (ALONE, HITTING, STORING, EVICTING)}
         # Chunks a second that were stored, and that were evicted, beside the streams.
         self.stored: dict[str, list[float]] = {what: [] for what in (STORING, EVICTING)}
         self.evicted: dict[str, list[float]] = {what: [] for what in (STORING, EVICTING)}
@@ -60,6 +61,7 @@ class Rounds:
             self._make_hot(server)
             if server is self.full:
                 self.beside[ALONE].append(Streams(server, self.hot, SECONDS).alone(number))
+                self.beside[HITTING].append(self._players(server, self.hot, number))
             self._beside(what, server, number)
 
     def _make_hot(self, server: gateway.Server) -> None:
@@ -69,14 +71,17 @@ class Rounds:
 
     def _beside(self, what: str, server: gateway.Server, number: int) -> None:
         before = cache_probe.settled(server)
-        more = ["--seconds", str(SECONDS + 0.5), "--seed", str(number), "--pause", str(PIECE_PAUSE_MS)]
-        self.beside[what].append(Streams(server, self.hot, SECONDS).beside(number, self.missed, PIECE, more))
+        self.beside[what].append(self._players(server, self.missed, number))
         after = cache_probe.settled(server)
         stored = after("cache_insertions_total") - before("cache_insertions_total")
         self.stored[what].append(stored / (SECONDS + 0.5))
         self.evicted[what].append((after.evicted - before.evicted) / (SECONDS + 0.5))
         self.hot.once(server, 1)
         self.fetched += cache_probe.settled(server).source_bytes - after.source_bytes
+
+    def _players(self, server: gateway.Server, load: RangeLoad, number: int) -> Beside:
+        more = ["--seconds", str(SECONDS + 0.5), "--seed", str(number), "--pause", str(PIECE_PAUSE_MS)]
+        return Streams(server, self.hot, SECONDS).beside(number, load, PIECE, more)
 
     def ratios(self, what: str, beside: str) -> list[float]:
         return sorted(one.p99 / other.p99 for one, other in zip(self.beside[what], self.beside[beside]))
@@ -105,7 +110,7 @@ def _print(measured: Rounds) -> None:
           f"| stored, evicted a second | loop over 5 ms late |\n|---|---|---|---|---|---|")
     for what, rounds in measured.beside.items():
         p99 = sorted(one.p99 for one in rounds)
-        rates = "" if what == ALONE else (f"{statistics.median(measured.stored[what]):.0f}, "
+        rates = "" if what in (ALONE, HITTING) else (f"{statistics.median(measured.stored[what]):.0f}, "
                                           f"{statistics.median(measured.evicted[what]):.0f}")
         lag: Lag = sum((one.lag for one in rounds[1:]), rounds[0].lag)
         print(f"| {what} | {statistics.median(one.p50 for one in rounds):.2f} | {statistics.median(p99):.2f} "
@@ -117,7 +122,7 @@ def _judge(measured: Rounds, out: report.Report) -> None:
     stored, evicted = min(measured.evicted[EVICTING]), max(measured.evicted[STORING])
     out.check(stored > 10 and evicted == 0, "the full cache evicted, the one with room did not",
               f"{stored:.0f} a second at least, {evicted:.0f} at most")
-    for beside in (STORING, ALONE):
+    for beside in (STORING, HITTING, ALONE):
         ratios = measured.ratios(EVICTING, beside)
         ratio = statistics.median(ratios)
         out.check(ratio <= P99_LIMIT, f"{EVICTING}: p99 of hits at most {P99_LIMIT:g} x that beside {beside}",

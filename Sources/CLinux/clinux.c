@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #ifdef __linux__
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -69,6 +70,14 @@ int clinux_is_cached(int descriptor, int64_t offset, uint64_t count) {
     return result;
 }
 
+int clinux_punch_hole(int descriptor, int64_t offset, int64_t count) {
+    int code;
+    do {
+        code = fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, count);
+    } while (code != 0 && errno == EINTR);
+    return code == 0 ? 0 : -errno;
+}
+
 #else
 
 int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t resolve) {
@@ -94,6 +103,13 @@ int64_t clinux_pread_cached(int descriptor, void *buffer, uint64_t count, int64_
 }
 
 int clinux_is_cached(int descriptor, int64_t offset, uint64_t count) {
+    (void)descriptor;
+    (void)offset;
+    (void)count;
+    return -ENOSYS;
+}
+
+int clinux_punch_hole(int descriptor, int64_t offset, int64_t count) {
     (void)descriptor;
     (void)offset;
     (void)count;

@@ -159,7 +159,7 @@ final class CacheDirectory: Sendable {
     /// What unprivileged processes may use of the file system, in bytes; `nil` if it does not tell.
     var freeBytes: Int64? {
         var status = statvfs()
-        guard statvfs(path, &status) == 0 else { return nil }
+        guard statvfs(path, &status) == 0, status.f_blocks > 0 else { return nil }
         let size = Int64(clamping: status.f_frsize)
         let (bytes, overflow) = Int64(clamping: status.f_bavail).multipliedReportingOverflow(by: size)
         return overflow ? .max : bytes

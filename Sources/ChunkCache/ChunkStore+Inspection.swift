@@ -11,7 +11,9 @@ package struct CacheUsage: Sendable, Hashable {
     package var objects: Int
     /// Length of the database's file.
     package var fileBytes: Int64
-    /// What of that is free, and written again before the file grows; 0 without a database.
+    /// What the file takes of the disk: less where space was given back; 0 without a database, as is the next.
+    package var diskBytes: Int64
+    /// What of that is free, and written again before the file takes more.
     package var freeBytes: Int64
     /// What chunks on their way into the cache take of the memory.
     package var fillBytes: Int
@@ -45,13 +47,15 @@ extension ChunkStore {
     /// Blocks.
     package var usage: CacheUsage {
         let (database, place) = writer.access.withLock { ($0.open, $0.place) }
+        let pages = try? database?.environment.usage()
         return CacheUsage(
             bytes: Int64(counters.bytes.value),
             limit: writer.limit.load(ordering: .relaxed),
             chunks: counters.chunks.value,
             objects: directory.occupied,
             fileBytes: place?.fileBytes ?? 0,
-            freeBytes: (try? database?.environment.usage())?.freeBytes ?? 0,
+            diskBytes: pages?.diskBytes ?? 0,
+            freeBytes: pages?.freeBytes ?? 0,
             fillBytes: settings.fillBytes - budget.freeBytes,
             oldestReader: database?.environment.oldestReaderAge
         )

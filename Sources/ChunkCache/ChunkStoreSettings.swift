@@ -19,7 +19,7 @@ package struct ChunkStoreSettings: Sendable {
     package var admitsOnSecondHit: Bool
     /// For how long an object may be used after its first chunk was stored; `nil`: for ever.
     package var maxAge: Duration?
-    /// What the file system must have free for the cache to grow, in bytes.
+    /// What is to be free on the file system, in bytes; chunks leave for that where it takes their space back.
     package var minFreeDisk: Int64
     package var durability: LMDBSettings.Durability
     /// How fast ``ChunkStore/maintain(now:)`` has all chunks checked, over and over, in bytes a second; 0: not at all.

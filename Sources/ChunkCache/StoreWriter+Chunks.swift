@@ -28,7 +28,7 @@ extension StoreWriter {
     private func put(_ fill: Fill) -> Bool {
         guard !fill.object.isRetired, let database else { return false }
         do {
-            return try state.withLock { state in
+            let isStored = try state.withLock { state in
                 table.takeTouches { state.touch($0) }
                 guard state.admission.admit(fill.id, lastIndex: fill.object.lastIndex) else {
                     counters.notAdmitted.add(1)
@@ -45,6 +45,8 @@ extension StoreWriter {
                 lowerBehind(&state)
                 return true
             }
+            if isStored { watchWrite(of: Self.storedBytes(fill.length), database) }
+            return isStored
         } catch {
             counters.storeFailed.add(1)
             noteFailure(error, of: database.environment)
@@ -104,6 +106,9 @@ extension StoreWriter {
                 guard try lower(source, for: bytes, database, &state) else { return false }
             }
         }
+        // A limit that has just become much lower is kept batch by batch, and nothing waits for that.
+        let batch = Int64(Self.evictionBatch) * Self.storedBytes(settings.chunkSize)
+        guard Int64(counters.bytes.value) - limit <= 2 * batch else { return false }
         while Int64(counters.bytes.value) + bytes > limit {
             state.lowering.insert(nil)
             guard try lower(nil, for: bytes, database, &state) else { return false }
@@ -197,14 +202,19 @@ extension StoreWriter {
         guard settings.mayReplace, let database else { return }
         do {
             let isOver = try state.withLock { state in
+                guard !state.isTrimming else { return false }
                 var isOver = try trim(to: limit.load(ordering: .relaxed), of: nil, database, &state)
                 for (source, share) in settings.sourceSizes {
                     if try trim(to: share, of: source, database, &state) { isOver = true }
                 }
+                state.isTrimming = isOver
                 return isOver
             }
             guard isOver else { return }
-            thread.submit { if $0 == .active { self.trim() } }
+            thread.submit { state in
+                self.state.withLock { $0.isTrimming = false }
+                if state == .active { self.trim() }
+            }
         } catch {
             noteFailure(error, of: database.environment)
         }

@@ -17,32 +17,14 @@ extension StoreWriter {
             } catch {
                 self.noteFailure(error, of: database.environment)
             }
-            self.state.withLock { state in
-                self.table.takeTouches { state.touch($0) }
-                self.watchDisk(database, &state)
-            }
+            self.state.withLock { state in self.table.takeTouches { state.touch($0) } }
+            self.watchDisk(database, now: now)
             self.finishUpdating()
             self.finishErasing(limit: Self.evictionBatch)
             self.ageObjects(now: now)
             self.watchPins(database, now: now)
             self.holdWhatFits(database)
         }
-    }
-
-    /// Keeps the cache from growing while the file system is short of space: other programs fill disks too. When there is
-    /// space again the cache may grow step by step, as the space may be that of a map that was full.
-    private func watchDisk(_ database: Database, _ state: inout State) {
-        guard let free = place?.freeBytes, let usage = try? database.environment.usage() else { return }
-        let used = Int64(counters.bytes.value)
-        // What was evicted stays in the file and is used again.
-        let room = max(free - settings.minFreeDisk, 0).addingClamped(usage.freeBytes)
-        let old = limit.load(ordering: .relaxed)
-        let step = max(settings.size / 64, 4 * Self.storedBytes(settings.chunkSize))
-        let hasRoom = room >= 2 * Self.storedBytes(settings.chunkSize)
-        state.limitAtMost = hasRoom ? min(settings.size, used.addingClamped(room)) : min(old, used)
-        let new = min(old.addingClamped(step), state.limitAtMost)
-        limit.store(new, ordering: .relaxed)
-        if state.eviction.size != new { state.eviction.size = new }
     }
 
     /// Looks at all objects, of which there may be many: at times.

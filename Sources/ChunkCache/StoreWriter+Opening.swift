@@ -242,6 +242,7 @@ extension StoreWriter {
             state.eviction.size = limit.load(ordering: .relaxed)
             (state.objects, state.unfinished, state.unwritten) = ([:], [:], [:])
             state.lowering = []
+            state.givingBack = GivingBack()
             countHeld(&state)
         }
         counters.clearContents()

@@ -51,16 +51,13 @@ extension StoreWriter {
         }
     }
 
-    /// There was no room although there should have been: stores less from now on. See ``watchDisk(_:_:)`` and
+    /// There was no room although there should have been: stores less from now on. See ``watchDisk(_:now:)`` and
     /// ``raiseLimit(_:)``.
     private func clear(_ database: Database, _ state: inout State) throws {
         let used = Int64(counters.bytes.value)
         limit.store(max(used - Self.storedBytes(settings.chunkSize), 0), ordering: .relaxed)
         try evict(min(max(state.eviction.count / 16, 2), Self.evictionBatch), of: nil, database, &state)
-        // Freed pages can be used from the next transaction but one on.
-        try database.environment.write { transaction in
-            try transaction.put([UInt8](repeating: 0, count: 1).span.bytes, for: Array("turn".utf8), in: database.about)
-        }
+        try turn(database)
     }
 
     /// Stores a little more after each chunk for which there was room, so that a file that cannot grow is used as far as

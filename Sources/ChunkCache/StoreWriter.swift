@@ -50,6 +50,9 @@ final class StoreWriter: Sendable {
         var limitAtMost: Int64
         /// Whether there was no room at last, also after a wait for those who read and with some chunks less.
         var waitsInVain = false
+        var givingBack = GivingBack()
+        /// Whether what is beyond a limit leaves behind what waits to be written.
+        var isTrimming = false
         /// Sources of which something is pinned that there was no room to hold.
         var shortOfPins: Set<String> = []
 

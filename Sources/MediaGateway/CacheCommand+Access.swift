@@ -39,6 +39,8 @@ func endingWithStatus<Value>(_ body: () async throws -> Value) async throws -> V
 }
 
 extension ExitCode {
+    /// EX_NOINPUT of sysexits.h.
+    static let noInput = ExitCode(66)
     /// EX_TEMPFAIL of sysexits.h.
     fileprivate static let inUse = ExitCode(75)
 }

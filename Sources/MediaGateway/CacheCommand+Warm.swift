@@ -16,8 +16,8 @@ extension CacheCommand {
                 slash in front, as in a URL. A list has one a line; lines that begin with # are left out.
 
                 Reads them through the running gateway, as a player would, one after the other. What is there already is not read \
-                again. Exits with 0 if all of them were in the cache, each once it had been read, 1 if one was not, 69 if no gateway \
-                answers. In a cache that is full, what comes later may take the place of what came before: pin what is to stay.
+                again. Exits with 0 if all of them were in the cache, each once it had been read, 1 if one was not, 66 if the list \
+                cannot be read, 69 if no gateway answers. In a cache that is full, what comes later may take the place of what came before: pin what is to stay.
                 """
         )
 
@@ -49,6 +49,7 @@ extension CacheCommand {
             let warming = CacheWarming(
                 try address(setup.config.server.listen),
                 rate: rate,
+                cacheSize: setup.config.cache.size.bytes,
                 passes: setup.config.cache.admission == .secondHit ? 2 : 1
             )
             let report = try await untilInterrupted {
@@ -78,7 +79,7 @@ extension CacheCommand {
                 return WarmTarget.names(in: String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self))
             } catch {
                 complain("\(from) cannot be read")
-                throw ExitCode.failure
+                throw ExitCode.noInput
             }
         }
 

@@ -10,9 +10,9 @@ struct CacheCommand: AsyncParsableCommand {
             Asks the running gateway, which it finds by the configuration; if none runs, opens the cache itself. For rebuild \
             none may run.
 
-            Exits with 0 when all is well, 1 if verify found corrupt chunks, a pin was refused, there was none to end, a \
-            purge named a source that there is not or an object could not be warmed, 64 for wrong usage, 69 if the cache or \
-            the gateway cannot be used, 75 if another process has the cache and no gateway answers, 78 for a bad \
+            Exits with 0 when all is well, 1 if verify found corrupt chunks, a pin was refused, there was none to end, ls or \
+            purge named a source that there is not or an object could not be warmed, 64 for wrong usage, 66 if a list cannot \
+            be read, 69 if the cache or the gateway cannot be used, 75 if another process has the cache and no gateway answers, 78 for a bad \
             configuration, 128 and the signal's number if interrupted.
             """,
         subcommands: [

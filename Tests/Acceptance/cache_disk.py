@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -103,6 +104,94 @@ def grows(server: gateway.Server, files: list[Path], out: report.Report, what: s
     out.check(now("cache_bytes") > 20 * MIB and now("cache_up") == 1, f"{what}: grows when there is room again",
               f"{now('cache_bytes') / MIB:.1f} MiB held after {took:.1f} s, "
               f"limit {now('cache_limit_bytes') / MIB:.1f} MiB")
+
+
+def shared(root: Path, files: list[Path], out: report.Report, takes_back: bool) -> None:
+    """Another program takes what the cache has of a file system, and gives it back."""
+    what = "a disk that another program fills" + ("" if takes_back else ", of a file system that makes no holes")
+    size, kept = 80 * MIB, 8 * MIB
+    if not takes_back and not shutil.which("strace"):
+        out.skip(what, "no strace")
+        return
+    plan = cache_probe.Random(files, [1] * len(files), CHUNK)
+    with mounted(f"size={size},mode=755") as place:
+        if place is None:
+            out.skip(what, "mounting a tmpfs is not permitted")
+            return
+        more = f'path = "{place}/cache"\nmin_free_disk = "{kept}B"'
+        with cache_probe.server(root, "40MiB", f"{CHUNK}B", more) as server:
+            tracer = None if takes_back else _without_holes(server)
+            if tracer and not _attached(tracer, server):
+                out.skip(what, "strace cannot attach")
+                return
+            cache_probe.filled(server, lambda: cache_probe.read_all(server, files[:18]), 18 * 8)
+            before = cache_probe.settled(server)
+            with cache_probe.Readers(server, plan, f"{cache_probe.seed()} shared", CLIENTS) as readers:
+                (place / "ballast").write_bytes(bytes(32 * MIB))
+                is_left = _await(lambda: _free(place) >= kept, 20 if takes_back else 3)
+                free, during = _usually_free(place), cache_probe.metrics(server)
+                seen = readers.stop()
+            is_left_then = _await(lambda: _free(place) >= kept, 10 if takes_back else 0)
+            out.check(right(seen) and server.process.poll() is None, f"{what}: right bytes", f"{seen}")
+            state = (f"{free / MIB:.1f} MiB free mostly, of which the cache leaves {kept // MIB}; it has "
+                     f"{during('cache_bytes') / MIB:.1f} MiB, {before('cache_bytes') / MIB:.1f} before, its file "
+                     f"{during('cache_disk_bytes') / MIB:.1f} of {during('cache_file_bytes') / MIB:.1f} MiB")
+            if takes_back:
+                hits = during.lookups["hit"] - before.lookups["hit"]
+                out.check(is_left and is_left_then and during("cache_bytes") > 20 * MIB and hits > 0,
+                          f"{what}: the cache gives it what it needs, and no more", f"{state}; {hits:.0f} hits")
+            else:
+                gateway.end(tracer)
+                told = [line for line in cache_probe.lines(server) if "takes nothing back" in line]
+                kept_all = during("cache_bytes") >= before("cache_bytes") - 8 * CHUNK
+                out.check(not is_left and not is_left_then and kept_all and len(told) == 1,
+                          f"{what}: the cache keeps what it has, and says so once", f"{state}; {len(told)} lines")
+            (place / "ballast").unlink()
+            held = _await(lambda: cache_probe.read_all(server, files) and _held(server) > 30 * MIB)
+            out.check(held and not cache_probe.settled(server).corrupt, f"{what}: the cache grows when there is room again",
+                      f"{_held(server) / MIB:.1f} MiB held")
+
+
+def _without_holes(server: gateway.Server) -> subprocess.Popen:
+    """Has the kernel refuse to make them."""
+    command = ["strace", "-f", "-qq", "-o", str(server.home / "trace"), "-p", str(server.pid), "-e", "trace=fallocate",
+               "-e", "inject=fallocate:error=EOPNOTSUPP"]
+    return gateway.child(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def _attached(tracer: subprocess.Popen, server: gateway.Server) -> bool:
+    def is_traced() -> bool:
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        return f"TracerPid:\t{tracer.pid}\n" in status
+
+    return _await(lambda: tracer.poll() is not None or is_traced()) and tracer.poll() is None
+
+
+def _held(server: gateway.Server) -> float:
+    return cache_probe.settled(server)("cache_bytes")
+
+
+def _free(place: Path) -> int:
+    status = os.statvfs(place)
+    return status.f_bavail * status.f_frsize
+
+
+def _usually_free(place: Path) -> float:
+    """The median of two seconds: for as long as a read goes on, what is freed meanwhile can neither be used nor given back."""
+    samples = []
+    for _ in range(40):
+        samples.append(_free(place))
+        time.sleep(0.05)
+    return statistics.median(samples)
+
+
+def _await(condition, patience: float = 20) -> bool:
+    until = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def failing(root: Path, files: list[Path], out: report.Report, seconds: float, kind: tuple[str, str, str]) -> None:
@@ -240,6 +329,9 @@ def main(out: report.Report, quick: bool) -> None:
         for sync in ("relaxed", "strict"):
             with out.guarded(f"full disk, {sync}"):
                 full(root, files, out, seconds, sync)
+        for takes_back in (True, False):
+            with out.guarded(f"a disk that another program fills, {takes_back}"):
+                shared(root, files, out, takes_back)
         kinds = (("EIO", "relaxed", "5+7"), ("ENOSPC", "strict", "5+7"), ("EIO", "strict", "1+1"),
                  ("EIO", "strict", "5+7"), ("ENOSPC", "relaxed", "5+7"), ("EIO", "relaxed", "1+1"),
                  ("ENOSPC", "relaxed", "1+1"), ("EIO", "relaxed", "100+100"))

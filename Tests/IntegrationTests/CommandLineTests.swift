@@ -148,7 +148,7 @@ import Testing
         for arguments in [[], ["a", "--rate", "fast"], ["a", "--rate", "1B/s"]] {
             #expect(try await Program.run(["cache", "warm"] + arguments, in: folder.url).status == 64)
         }
-        #expect(try await Program.run(["cache", "warm", "--from", "none.txt"], in: folder.url).status == 1)
+        #expect(try await Program.run(["cache", "warm", "--from", "none.txt"], in: folder.url).status == 66)
         let noPort = try await Program.run(["cache", "warm", "media/hello.txt"], in: folder.url)
         #expect(noPort.status == 69)
         #expect(noPort.errors.contains("server.listen in config.toml has no port of its own"))

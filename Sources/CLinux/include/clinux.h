@@ -69,4 +69,13 @@ int64_t clinux_pread_cached(int descriptor, void *buffer, uint64_t count, int64_
  */
 int clinux_is_cached(int descriptor, int64_t offset, uint64_t count);
 
+/*
+ * Makes a hole of `count` bytes at `offset`, for which the file system takes back the space; they read as zeros, and the
+ * file keeps its length. This is fallocate(2) with FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE.
+ *
+ * Returns 0 or a negative error number, among them:
+ *   -EOPNOTSUPP  the file system makes no holes
+ */
+int clinux_punch_hole(int descriptor, int64_t offset, int64_t count);
+
 #endif

@@ -11,9 +11,9 @@ package final class LMDBEnvironment: Sendable {
     package let settings: LMDBSettings
     /// Of the map as it is: ``LMDBSettings/mapSize``, rounded up to whole pages.
     package let mapSize: Int
-    private let environment: LMDBPointer
+    let environment: LMDBPointer
     private let map: LMDBMap
-    private let pool = LMDBReaderPool()
+    let pool = LMDBReaderPool()
     private let tables: [String: LMDBTable]
 
     /// Opens the database in a directory that exists, and makes one if there is none.
@@ -95,8 +95,15 @@ package final class LMDBEnvironment: Sendable {
         // The map stays until the last user has left.
         try pool.enterWithoutReader("read")
         defer { pool.leave(nil) }
-        guard let place = try read(find) else { return nil }
-        return try body(place)
+        let found = try read { transaction -> (place: UnsafeRawBufferPointer, snapshot: UInt64)? in
+            guard let place = try find(transaction) else { return nil }
+            let snapshot = UInt64(clamping: mdb_txn_id(transaction.pointer.raw))
+            pool.placeBegins(snapshot)
+            return (place, snapshot)
+        }
+        guard let found else { return nil }
+        defer { pool.placeEnded(found.snapshot) }
+        return try body(found.place)
     }
 
     /// Runs `body`, and makes its changes visible when it returns. If it throws, or the commit fails, nothing changed.
@@ -161,11 +168,17 @@ package final class LMDBEnvironment: Sendable {
                 // Numbers out of the file: without traps.
                 pages &+= statistics.ms_branch_pages &+ statistics.ms_leaf_pages &+ statistics.ms_overflow_pages
             }
+            var file: Int32 = -1
+            try LMDBError.check(mdb_env_get_fd(environment.raw, &file), "mdb_env_get_fd")
+            var status = stat()
+            guard fstat(file, &status) == 0 else { throw LMDBError(errno, call: "fstat") }
             return LMDBUsage(
                 pageSize: DataFileCheck.pageSize,
                 mapPages: mapSize / DataFileCheck.pageSize,
                 usedPages: pages,
-                filePages: info.me_last_pgno &+ 1
+                filePages: info.me_last_pgno &+ 1,
+                // What is kept ready behind the end does not count.
+                diskBytes: min(Int64(clamping: status.st_blocks) &* 512, Int64(status.st_size))
             )
         }
     }

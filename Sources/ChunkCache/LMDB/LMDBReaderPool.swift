@@ -29,6 +29,8 @@ final class LMDBReaderPool: Sendable {
     }
 
     private let state = Mutex(State())
+    /// How many look at places that they found in a snapshot, whose read is over.
+    private let places = Mutex<[UInt64: Int]>([:])
     private let longest = Atomic<Int64>(0)
 
     /// A transaction that waited; `nil` if there is none and the caller shall begin one and ``add(_:)`` it.
@@ -74,6 +76,21 @@ final class LMDBReaderPool: Sendable {
         let duration = Self.now() - reader.startedAt.exchange(0, ordering: .relaxed)
         if duration > longest.load(ordering: .relaxed) { longest.max(duration, ordering: .relaxed) }
     }
+
+    /// Called while the read goes on in which the place was found.
+    func placeBegins(_ snapshot: UInt64) {
+        places.withLock { $0[snapshot, default: 0] += 1 }
+    }
+
+    func placeEnded(_ snapshot: UInt64) {
+        places.withLock { places in
+            let count = places[snapshot, default: 1] - 1
+            places[snapshot] = count > 0 ? count : nil
+        }
+    }
+
+    /// The oldest snapshot of a place that somebody looks at; `nil` if nobody does.
+    var oldestPlace: UInt64? { places.withLock { $0.keys.min() } }
 
     /// How many transactions there are, and since when the oldest read that runs now does so.
     func readers() -> (count: Int, oldestAge: Duration?) {

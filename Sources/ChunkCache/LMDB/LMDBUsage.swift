@@ -8,6 +8,12 @@ package struct LMDBUsage: Sendable, Hashable {
     /// Ever used: the file is about this long, and never gets shorter.
     package var filePages: Int
 
-    /// What is used again before the file gets longer.
-    package var freeBytes: Int64 { Int64(max(filePages &- usedPages, 0)) &* Int64(pageSize) }
+    /// What the file takes of the disk: less than its length if it has holes, where pages were given back.
+    package var diskBytes: Int64
+
+    /// What is used again before the file takes more of the disk.
+    package var freeBytes: Int64 {
+        let holes = max(Int64(filePages) &* Int64(pageSize) &- diskBytes, 0)
+        return max(Int64(max(filePages &- usedPages, 0)) &* Int64(pageSize) &- holes, 0)
+    }
 }

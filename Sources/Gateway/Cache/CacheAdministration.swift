@@ -22,7 +22,9 @@ package struct CacheAdministration: CacheOperations {
 
     package func report() -> CacheReport { CacheReport(cache) }
 
-    package func items(_ query: CacheItemQuery) -> CacheItemList {
+    /// - Throws: ``UnknownSource``, as a list that was misspelt would look like an empty cache.
+    package func items(_ query: CacheItemQuery) throws -> CacheItemList {
+        if let source = query.source { try expectKnown(source) }
         let found = cache.objects.filter {
             $0.storedChunks > 0 && query.contains(($0.record.source, $0.record.path))
         }
@@ -51,9 +53,7 @@ package struct CacheAdministration: CacheOperations {
     /// - Throws: ``CacheNotOpen``. Nothing is known outside the cache then of what was named, but what is on the disk stays.
     ///   ``UnknownSource``, as a purge that was misspelt would remove nothing.
     package func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport {
-        if let source = scope.source, cache.isOpen, !knows(source) {
-            throw UnknownSource(name: source, known: sources)
-        }
+        if let source = scope.source { try expectKnown(source) }
         // Before, so that requests that come now ask the source; and after, since one that came before may have noted
         // what it knew from the cache.
         forget(scope)
@@ -68,6 +68,11 @@ package struct CacheAdministration: CacheOperations {
     /// Whether a source of this name is cached, or was and has left something.
     func knows(_ source: String) -> Bool {
         sources.contains(source) || cache.objects.contains { $0.record.source == source }
+    }
+
+    /// - Throws: ``UnknownSource``, if there is a cache of which that can be said.
+    private func expectKnown(_ source: String) throws(UnknownSource) {
+        guard !cache.isOpen || knows(source) else { throw UnknownSource(name: source, known: sources) }
     }
 
     private func purges(of scope: PurgeScope) -> CacheCounters.Counter {
@@ -184,6 +189,7 @@ extension CacheReport {
             bytes: usage.bytes,
             limitBytes: usage.limit,
             fileBytes: usage.fileBytes,
+            diskBytes: usage.diskBytes,
             chunks: usage.chunks,
             objects: usage.objects,
             ages: Ages(of: stored, at: .now()),

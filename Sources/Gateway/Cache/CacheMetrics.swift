@@ -118,6 +118,7 @@ package enum CacheMetrics {
             ),
             ("pin_limit_bytes", "Bytes that may be", { cache, _ in Double(cache.settings.pinBytes) }),
             ("file_bytes", "Length of the file", { Double($1.fileBytes) }),
+            ("disk_bytes", "Bytes of the disk that the file takes", { Double($1.diskBytes) }),
             ("free_bytes", "Bytes of the file that are free for new chunks", { Double($1.freeBytes) }),
             ("chunks", "Chunks held", { Double($1.chunks) }),
             ("objects", "Objects that have chunks", { Double($1.objects) }),

@@ -75,6 +75,8 @@ package struct CacheReport: Sendable, Hashable, Codable {
     package var bytes: Int64
     package var limitBytes: Int64
     package var fileBytes: Int64
+    /// What the file takes of the disk.
+    package var diskBytes: Int64
     package var chunks: Int
     package var objects: Int
     /// `nil` if there are none.

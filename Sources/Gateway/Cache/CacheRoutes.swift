@@ -45,9 +45,16 @@ package struct CacheRoutes: Sendable {
 
     private func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport {
         do {
-            return try await offLoop { try await cache.purge(scope, isSoft: isSoft) }
+            return try await refusingUnknown { try await cache.purge(scope, isSoft: isSoft) }
         } catch let error as CacheNotOpen {
             throw RequestProblem(503, .unavailable, error.description, retryAfter: 30)
+        }
+    }
+
+    /// - Throws: ``RequestProblem`` in place of ``UnknownSource``.
+    private func refusingUnknown<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
+        do {
+            return try await offLoop { try await body() }
         } catch let error as UnknownSource {
             throw RequestProblem(404, .notFound, "\(error)")
         }
@@ -67,7 +74,7 @@ package struct CacheRoutes: Sendable {
         }
         router.get("/admin/v1/cache/items") { _, context -> Response in
             let query = try CacheItemQuery(QueryParameters(context.request.query))
-            return .json(await offLoop { cache.items(query) })
+            return .json(try await refusingUnknown { try cache.items(query) })
         }
         router.get("/admin/v1/cache/items/:number") { _, context -> Response in
             try QueryParameters(context.request.query).allowOnly([])
@@ -123,11 +130,9 @@ package struct CacheRoutes: Sendable {
     /// - Throws: ``RequestProblem``.
     private func withPins<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
         do {
-            return try await offLoop { try await body() }
+            return try await refusingUnknown(body)
         } catch let error as PinError {
             throw RequestProblem(error)
-        } catch let error as UnknownSource {
-            throw RequestProblem(404, .notFound, "\(error)")
         }
     }
 

@@ -9,7 +9,12 @@ package enum CacheText {
         if let failure = report.failure { table.add("down", failure) }
         let share = report.limitBytes > 0 ? 100 * Double(report.bytes) / Double(report.limitBytes) : 0
         table.add("used", "\(humanSize(report.bytes)) of \(humanSize(report.limitBytes)) (\(decimal(share)) %)")
-        table.add("file", humanSize(report.fileBytes))
+        // Without a database it is not known what the file takes.
+        let hasHoles = report.diskBytes > 0 && report.fileBytes - report.diskBytes >= 1 << 20
+        table.add(
+            "file",
+            humanSize(report.fileBytes) + (hasHoles ? " long, \(humanSize(report.diskBytes)) on the disk" : "")
+        )
         table.add("chunks", "\(report.chunks) of up to \(humanSize(Int64(report.chunkSize)))")
         table.add("objects", "\(report.objects)" + agesText(report.ages))
         for source in report.sources {

@@ -30,7 +30,7 @@ struct RemoteCache: CacheOperations {
     func report() async throws -> CacheReport { try await get("/admin/v1/cache") }
 
     func items(_ query: CacheItemQuery) async throws -> CacheItemList {
-        try await get("/admin/v1/cache/items?\(query.query)")
+        try await ask("GET", "/admin/v1/cache/items?\(query.query)", refusals: [404])
     }
 
     func purge(_ scope: PurgeScope, isSoft: Bool) async throws -> PurgeReport {

@@ -137,23 +137,60 @@ struct StoreSpaceTests {
         }
     }
 
-    @Test("a disk without room for it does not let the cache grow, and what is there is replaced")
+    @Test("a disk that is short of space gets back what the cache has, and no chunk is stored until it is no longer")
     func shortDisk() async throws {
         try await TestCache.with { cache in
+            let origin = TestOrigin()
+            let record = ObjectRecord.test(size: 100 * chunk)
+            try await cache.fill(origin, record)
             try await cache.open({ $0.minFreeDisk = .max }) { store in
-                let origin = TestOrigin()
-                let object = store.object(.test(size: 30 * chunk))
-                try await origin.read(0..<10 * chunk, of: object, in: store)
-                await store.settle()
+                let before = store.usage
+                #expect(before.chunks == 100)
+                // Chunks leave, and then what they took.
                 store.maintain()
+                await eventually { store.usage.chunks == 0 }
+                store.maintain()
+                await eventually { store.usage.diskBytes < before.diskBytes / 4 }
+                let object = store.object(record)
+                try await origin.read(0..<object.size, of: object, in: store)
                 await store.settle()
-                let chunks = store.usage.chunks
-                try await origin.read(10 * chunk..<30 * chunk, of: object, in: store)
-                await store.settle()
-                // What the file has room for within.
-                #expect(store.usage.chunks <= chunks + 2)
-                #expect(store.usage.chunks > 0)
+                #expect(store.usage.chunks == 0)
+                #expect(store.counters.storeFailed.value == 0)
             }
+            try await cache.fill(origin, record)
+        }
+    }
+
+    @Test("the file of a cache that is smaller than it was takes no more of the disk than one of that size")
+    func lowerSizeOnDisk() async throws {
+        try await TestCache.with { cache in
+            let origin = TestOrigin()
+            let record = ObjectRecord.test(size: 400 * chunk)
+            try await cache.fill(origin, record)
+            try await cache.open(chunks: 40) { store in
+                await eventually { store.usage.bytes <= store.settings.size }
+                let (length, before) = (store.usage.fileBytes, store.usage.diskBytes)
+                // What it may have beside its chunks, and what comes between two looks.
+                let limit = store.settings.size + (5 << 20)
+                #expect(before > limit)
+                let object = try #require(store.find(record.key))
+                for _ in 0..<4 {
+                    store.maintain()
+                    await eventually { store.usage.diskBytes < limit }
+                    #expect(store.usage.fileBytes <= length + (4 << 20))
+                    try await origin.read(0..<object.size, of: object, in: store)
+                    await store.settle()
+                }
+                #expect(store.usage.chunks > 30)
+                let result = try await store.verify()
+                #expect(result.corrupt == 0)
+            }
+            try await cache.open(chunks: 40) { store in
+                let object = try #require(store.find(record.key))
+                try await origin.read(0..<object.size, of: object, in: store)
+                #expect(store.counters.corrupt.value == 0)
+            }
+            #expect(!cache.hasSetAside)
         }
     }
 

@@ -176,7 +176,7 @@ import Testing
             ("?source=other", ["other/films/one.mkv"]),
             ("?source=media&prefix=films%2F", ["media/films/one.mkv", "media/films/two.mkv"]),
             ("?prefix=/films/one", ["media/films/one.mkv", "other/films/one.mkv"]),
-            ("?source=none", []),
+            ("?source=media&prefix=none", []),
         ]
     )
     func items(query: String, expected: [String]) async throws {
@@ -185,6 +185,17 @@ import Testing
                 let answer = try await admin.request("GET", "/admin/v1/cache/items\(query)")
                 let list = try Self.decode(CacheItemList.self, answer)
                 #expect(list.items.map { "\($0.source)/\($0.path)" } == expected)
+            }
+        }
+    }
+
+    @Test("a list of a source that there is not is refused, as it would look like an empty cache")
+    func unknownSourceList() async throws {
+        try await CacheUnderTest.with(Self.objects) { cache in
+            try await cache.serve { admin in
+                let answer = try await admin.request("GET", "/admin/v1/cache/items?source=medai")
+                #expect(answer.status == 404)
+                #expect(answer.text.contains("no cached source is named medai; there are media, other"))
             }
         }
     }

@@ -102,6 +102,9 @@ import Testing
             #expect(report.results[0].error?.hasPrefix("read, and not kept: ") == true)
             #expect(report.results[1].error?.hasPrefix("the gateway does not keep it: ") == true)
             #expect(report.results.map(\.bytes) == [Self.size, 0])
+            let told = try await CacheWarming(address, cacheSize: 400_000).run(["media/one.mkv"], sources: sources)
+            #expect(told.results.map(\.bytes) == [0])
+            #expect(told.results[0].error?.hasPrefix("larger than the cache: ") == true)
         }
     }
 

@@ -15,16 +15,19 @@ package struct CacheWarming: Sendable {
 
     private let address: ListenAddress
     private let rate: ByteRate?
+    private let cacheSize: Int64
     private let passes: Int
 
     /// - Parameters:
     ///   - address: of the data listener.
     ///   - rate: what may be read in a second, on the average.
+    ///   - cacheSize: in bytes; what is larger is not read, as it would only drive out everything else.
     ///   - passes: how often an object is read at most until the cache has it: a cache that stores what is asked for twice
     ///     needs two.
-    package init(_ address: ListenAddress, rate: ByteRate? = nil, passes: Int = 1) {
+    package init(_ address: ListenAddress, rate: ByteRate? = nil, cacheSize: Int64 = .max, passes: Int = 1) {
         self.address = address
         self.rate = rate
+        self.cacheSize = cacheSize
         self.passes = passes
     }
 
@@ -79,6 +82,9 @@ package struct CacheWarming: Sendable {
     ) async throws -> WarmResult.Outcome {
         var answer = try await request(target)
         if try answer.isKept() { return .present }
+        if let length = answer.head.contentLength, length > cacheSize {
+            throw WarmFailure("larger than the cache: \(humanSize(length)), and cache.size is \(humanSize(cacheSize))")
+        }
         for _ in 0..<max(passes, 1) {
             try await read(&answer, &run, progress)
             for pause in Self.looks {
@@ -89,8 +95,8 @@ package struct CacheWarming: Sendable {
             }
         }
         throw WarmFailure(
-            "read, and not kept: the cache, its source's limit or what is pinned there leaves no room for it, or for it as "
-                + "something new, or it is not to be stored; a pin before makes room"
+            "read, and not kept: its source's limit, what is pinned, or what is asked for more leaves it no room, or it is "
+                + "not to be stored; a pin before makes room"
         )
     }
 
