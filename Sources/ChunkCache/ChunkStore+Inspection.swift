@@ -13,7 +13,7 @@ package struct CacheUsage: Sendable, Hashable {
     package var fileBytes: Int64
     /// What the file takes of the disk: less where space was given back; 0 without a database, as is the next.
     package var diskBytes: Int64
-    /// What of that is free, and written again before the file takes more.
+    /// What of that is free for new chunks.
     package var freeBytes: Int64
     /// What chunks on their way into the cache take of the memory.
     package var fillBytes: Int

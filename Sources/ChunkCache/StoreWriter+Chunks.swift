@@ -22,13 +22,14 @@ extension StoreWriter {
             let isStored = self.put(fill)
             self.counters.queuedBytes.add(-bytes)
             if isStored { self.table.end(fill, isStored: true) } else { fill.run.keep(fill) }
+            if isStored { self.watchWrite(of: Self.storedBytes(fill.length)) }
         }
     }
 
     private func put(_ fill: Fill) -> Bool {
         guard !fill.object.isRetired, let database else { return false }
         do {
-            let isStored = try state.withLock { state in
+            return try state.withLock { state in
                 table.takeTouches { state.touch($0) }
                 guard state.admission.admit(fill.id, lastIndex: fill.object.lastIndex) else {
                     counters.notAdmitted.add(1)
@@ -45,8 +46,6 @@ extension StoreWriter {
                 lowerBehind(&state)
                 return true
             }
-            if isStored { watchWrite(of: Self.storedBytes(fill.length), database) }
-            return isStored
         } catch {
             counters.storeFailed.add(1)
             noteFailure(error, of: database.environment)
@@ -97,6 +96,7 @@ extension StoreWriter {
         _ state: inout State
     ) throws -> Bool {
         let (limit, share) = (self.limit.load(ordering: .relaxed), settings.sourceSizes[source])
+        guard !state.givingBack.wouldTakeBack else { return false }
         // What is held does not leave: beside too much of that everything else would leave in vain.
         guard state.eviction.heldBytes + bytes <= limit else { return false }
         if let share {

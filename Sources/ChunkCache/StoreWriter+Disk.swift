@@ -8,10 +8,14 @@ extension StoreWriter {
     struct GivingBack {
         /// The walk through the free pages that is under way.
         var walk: Walk?
+        /// Whether its next step waits behind what is to be written.
+        var isStepQueued = false
         /// The transaction that freed what comes next: what comes before was given back already.
         var next: UInt64 = 0
         /// Not tried before, as the last walk brought nothing.
         var pausedUntil: ContinuousClock.Instant?
+        /// Before that it is not known what the last walk brought: some file systems free space only later.
+        var settledAt: ContinuousClock.Instant?
         /// Whether the file system is known to take pages back.
         var isPossible = false
         /// Not asked before whether it does.
@@ -20,16 +24,28 @@ extension StoreWriter {
         /// Whether it may come to that soon, so that it is looked after some writes too; and what was written since.
         var isNear = false
         var writtenBytes: Int64 = 0
-        var promise: Promise?
+        /// Whether what is written would only take space that others are to have: the pages that are used next are holes.
+        var wouldTakeBack = false
     }
 
-    /// Where it began, when, what the file took of the disk then, and down to what it is to take.
     struct Walk {
+        /// Where it began.
         let first: UInt64
-        let diskBytes: Int64
-        let startedAt = ContinuousClock.now
+        /// Down to what the file is to take of the disk.
         var goal: Int64
+        /// What the file gave up, and how much more was free at once, in bytes.
+        var given: Int64 = 0
+        var freed: Int64 = 0
+        var duration = Duration.zero
     }
+
+    /// How many times as long as it took a walk in vain is paused for, and the longest pause.
+    private static let (pauseFactor, longestPause) = (20, Duration.seconds(60))
+    /// Btrfs frees with its commits, 30 s apart.
+    private static let settlingTime = Duration.seconds(35)
+    private static let refusalTime = Duration.seconds(600)
+    /// Runs of pages at a time, each mostly of a chunk: writes wait for them.
+    private static let runsGivenBack = 64
 
     private enum Look {
         case nothingToDo
@@ -37,37 +53,23 @@ extension StoreWriter {
         case walkIsUnderWay
     }
 
-    /// What was given back and is not free yet: some file systems say so only later; of files that snapshots share, never.
-    struct Promise {
-        var bytes: Int64
-        /// What was free before.
-        let freeBytes: Int64
-        let until: ContinuousClock.Instant
-    }
-
-    /// How many times as long as it took a walk in vain is paused for.
-    private static let pauseFactor = 20
-    private static let promiseTime = Duration.seconds(60)
-    private static let refusalTime = Duration.seconds(600)
-    /// Runs of pages at a time, each mostly of a chunk: writes wait for them.
-    private static let runsGivenBack = 64
-
     /// Leaves others the space that they are to have: other programs fill disks too. If the file system takes back what
     /// is free in the file, that goes, and as many chunks as it takes; if not, the cache only stops growing. When there is
     /// space again it may grow step by step, as the space may be that of a map that was full.
     func watchDisk(_ database: Database, now: ContinuousClock.Instant) {
-        guard settings.mayReplace, let free = place?.freeBytes, let usage = try? database.environment.usage() else {
-            return
+        guard settings.mayReplace else { return }
+        var look = Look.nothingToDo
+        if let free = place?.freeBytes, let usage = try? database.environment.usage() {
+            look = state.withLock { watchDisk(database, usage, free, &$0, now) }
         }
-        let look = state.withLock { watchDisk(database, usage, free, &$0, now) }
         trim()
         switch look {
         case .nothingToDo: break
         case .walkBegins:
             turnIfPossible(database)
-            goOnGivingBack(database.environment, now)
+            goOnGivingBack(database.environment)
         // The next step of its own waits for all that is to be written.
-        case .walkIsUnderWay: giveBack(database.environment, now)
+        case .walkIsUnderWay: giveBack(database.environment)
         }
     }
 
@@ -79,16 +81,19 @@ extension StoreWriter {
         _ now: ContinuousClock.Instant
     ) -> Look {
         let used = Int64(counters.bytes.value)
-        let missing = settings.minFreeDisk - free - promised(free, &state, now)
-        let excess = max(missing, usage.diskBytes - Int64(Self.mapSize(settings)))
-        let givesBack = excess > 0 && canGiveBack(database, &state, now)
-        (state.givingBack.isNear, state.givingBack.writtenBytes) = (excess > -2 * spaceBetweenLooks, 0)
         // What is written until the next look would take it again.
         let margin = spaceBetweenLooks
+        let missing = settings.minFreeDisk - free
+        let excess = max(missing, usage.diskBytes - Int64(Self.mapSize(settings)))
+        (state.givingBack.isNear, state.givingBack.writtenBytes) = (excess > -2 * margin, 0)
+        let isSettled = state.givingBack.settledAt.map { now >= $0 } ?? true
+        let givesBack = excess > 0 && canGiveBack(database, &state, now)
+        let hasHoles = usage.holeBytes >= Self.storedBytes(settings.chunkSize)
+        state.givingBack.wouldTakeBack = missing > 0 && hasHoles && !(givesBack && isSettled)
         if givesBack, missing > 0 {
             // The same before and after chunks leave, which are free in the file then.
             let most = used.addingClamped(usage.freeBytes) - missing.addingClamped(margin)
-            state.limitAtMost = min(max(most, 0), settings.size)
+            if isSettled { state.limitAtMost = min(max(most, 0), settings.size) }
             let old = limit.load(ordering: .relaxed)
             limit.store(min(old, state.limitAtMost), ordering: .relaxed)
         } else {
@@ -98,26 +103,26 @@ extension StoreWriter {
         if state.eviction.size != new { state.eviction.size = new }
 
         let isPaused = state.givingBack.pausedUntil.map { now < $0 } ?? false
-        guard givesBack, !isPaused else { return .nothingToDo }
+        guard givesBack, isSettled, !isPaused else { return .nothingToDo }
         let goal = max(usage.diskBytes - excess.addingClamped(margin), 0)
         guard state.givingBack.walk == nil else {
             state.givingBack.walk?.goal = goal
             return .walkIsUnderWay
         }
-        state.givingBack.walk = Walk(first: state.givingBack.next, diskBytes: usage.diskBytes, goal: goal)
+        state.givingBack.walk = Walk(first: state.givingBack.next, goal: goal)
         return .walkBegins
     }
 
     private var spaceBetweenLooks: Int64 { max(settings.size / 64, 4 * Self.storedBytes(settings.chunkSize)) }
 
     /// Looks before as much has been written as is given back beyond what is missing; ahead of what waits to be written.
-    func watchWrite(of bytes: Int64, _ database: Database) {
+    func watchWrite(of bytes: Int64) {
         let isDue = state.withLock { state in
             guard state.givingBack.isNear else { return false }
             state.givingBack.writtenBytes += bytes
             return state.givingBack.writtenBytes >= spaceBetweenLooks / 2
         }
-        if isDue { watchDisk(database, now: .now) }
+        if isDue, let database { watchDisk(database, now: .now) }
     }
 
     /// - Parameter room: bytes by which the cache may grow.
@@ -129,16 +134,6 @@ extension StoreWriter {
         limit.store(min(old.addingClamped(step), state.limitAtMost), ordering: .relaxed)
     }
 
-    /// What is on its way to be free. If hardly anything of it has come in time, nothing will.
-    private func promised(_ free: Int64, _ state: inout State, _ now: ContinuousClock.Instant) -> Int64 {
-        guard let promise = state.givingBack.promise else { return 0 }
-        let kept = max(free - promise.freeBytes, 0)
-        guard now >= promise.until else { return max(promise.bytes - kept, 0) }
-        state.givingBack.promise = nil
-        if kept < promise.bytes / 2 { refuseToGiveBack(&state, "what was given back is not free", now) }
-        return 0
-    }
-
     /// Asked before the first chunk leaves for it.
     private func canGiveBack(_ database: Database, _ state: inout State, _ now: ContinuousClock.Instant) -> Bool {
         if let until = state.givingBack.refusedUntil, now < until { return false }
@@ -147,6 +142,8 @@ extension StoreWriter {
             try database.environment.probeHoles()
             state.givingBack.isPossible = true
         } catch {
+            // What is no refusal, the next look will tell.
+            guard let error = error as? LMDBError, error.isRefusedHole else { return false }
             refuseToGiveBack(&state, "\(error)", now)
         }
         return state.givingBack.isPossible
@@ -158,7 +155,7 @@ extension StoreWriter {
         guard !state.givingBack.hasWarned else { return }
         state.givingBack.hasWarned = true
         logger.warning(
-            "the cache keeps what it has of the disk, and only stops growing: the file system takes nothing back",
+            "the cache keeps what it has of the disk, and only stops growing: its file system takes nothing back",
             metadata: ["reason": "\(reason)"]
         )
     }
@@ -174,51 +171,61 @@ extension StoreWriter {
     }
 
     /// Gives back step by step, between what is to be written.
-    private func goOnGivingBack(_ environment: LMDBEnvironment, _ now: ContinuousClock.Instant) {
-        guard giveBack(environment, now) else { return }
-        thread.submit { if $0 == .active { self.goOnGivingBack(environment, now) } }
+    private func goOnGivingBack(_ environment: LMDBEnvironment) {
+        guard giveBack(environment) else { return }
+        let isFirst = state.withLock { state in
+            defer { state.givingBack.isStepQueued = true }
+            return !state.givingBack.isStepQueued
+        }
+        guard isFirst else { return }
+        thread.submit { poolState in
+            self.state.withLock { $0.givingBack.isStepQueued = false }
+            if poolState == .active { self.goOnGivingBack(environment) }
+        }
     }
 
     /// - Returns: whether there is more to give back.
     @discardableResult
-    private func giveBack(_ environment: LMDBEnvironment, _ now: ContinuousClock.Instant) -> Bool {
+    private func giveBack(_ environment: LMDBEnvironment) -> Bool {
         let (walk, next) = state.withLock { ($0.givingBack.walk, $0.givingBack.next) }
-        guard let walk, database?.environment === environment else { return false }
+        guard var walk, database?.environment === environment else { return false }
         do {
+            let began = ContinuousClock.now
             let (before, freeBefore) = (try environment.usage().diskBytes, place?.freeBytes ?? 0)
             let step = try environment.punchFreePages(from: next, limit: Self.runsGivenBack)
             let after = try environment.usage().diskBytes
-            let promise = Promise(bytes: before - after, freeBytes: freeBefore, until: now + Self.promiseTime)
-            let isPromise = (place?.freeBytes ?? 0) - freeBefore < promise.bytes / 2
+            walk.given += before - after
+            walk.freed += (place?.freeBytes ?? 0) - freeBefore
+            walk.duration += ContinuousClock.now - began
             return state.withLock { state in
-                if isPromise {
-                    let owed = state.givingBack.promise
-                    state.givingBack.promise = owed ?? promise
-                    if let owed { state.givingBack.promise?.bytes = owed.bytes.addingClamped(promise.bytes) }
-                }
                 state.givingBack.next = step.next
-                guard step.isLast || after <= walk.goal else { return true }
-                end(walk, diskBytes: after, &state, now)
+                guard step.isLast || after <= walk.goal else {
+                    state.givingBack.walk = walk
+                    return true
+                }
+                end(walk, isEnough: after <= walk.goal, &state)
                 return false
             }
         } catch {
-            let isRefusal = (error as? LMDBError)?.call == LMDBEnvironment.holeCall
+            let isRefusal = (error as? LMDBError)?.isRefusedHole ?? false
             state.withLock { state in
                 state.givingBack.walk = nil
-                if isRefusal { refuseToGiveBack(&state, "\(error)", now) }
+                if isRefusal { refuseToGiveBack(&state, "\(error)", .now) }
             }
             if !isRefusal { noteFailure(error, of: environment) }
             return false
         }
     }
 
-    private func end(_ walk: Walk, diskBytes: Int64, _ state: inout State, _ now: ContinuousClock.Instant) {
+    private func end(_ walk: Walk, isEnough: Bool, _ state: inout State) {
+        let (now, chunk) = (ContinuousClock.now, Self.storedBytes(settings.chunkSize))
         state.givingBack.walk = nil
-        guard diskBytes > walk.goal else { return }
+        if walk.given >= chunk, walk.freed < walk.given / 2 { state.givingBack.settledAt = now + Self.settlingTime }
+        guard !isEnough else { return }
         // From the start the next time: pages that are freed may come under the numbers of earlier transactions.
         state.givingBack.next = 0
-        if walk.first == 0, walk.diskBytes - diskBytes < Self.storedBytes(settings.chunkSize) {
-            state.givingBack.pausedUntil = now + (ContinuousClock.now - walk.startedAt) * Self.pauseFactor
+        if walk.first == 0, walk.given < chunk {
+            state.givingBack.pausedUntil = now + min(walk.duration * Self.pauseFactor, Self.longestPause)
         }
     }
 

@@ -55,7 +55,8 @@ extension StoreWriter {
     /// ``raiseLimit(_:)``.
     private func clear(_ database: Database, _ state: inout State) throws {
         let used = Int64(counters.bytes.value)
-        limit.store(max(used - Self.storedBytes(settings.chunkSize), 0), ordering: .relaxed)
+        let new = max(used - Self.storedBytes(settings.chunkSize), 0)
+        limit.store(min(limit.load(ordering: .relaxed), new), ordering: .relaxed)
         try evict(min(max(state.eviction.count / 16, 2), Self.evictionBatch), of: nil, database, &state)
         try turn(database)
     }

@@ -14,7 +14,7 @@ extension LMDBEnvironment {
 
     /// Looks whether the file system makes holes in files, by one behind the end of the file.
     ///
-    /// - Throws: ``LMDBError`` of the call ``holeCall`` if not.
+    /// - Throws: ``LMDBError``; ``LMDBError/isRefusedHole`` says that it does not.
     func probeHoles() throws {
         try pool.enterWithoutReader("probe")
         defer { pool.leave(nil) }
@@ -33,7 +33,7 @@ extension LMDBEnvironment {
     /// - Parameters:
     ///   - first: the transaction whose pages come first.
     ///   - limit: after how many runs of pages the rest is left for another time.
-    /// - Throws: ``LMDBError``; of the call ``holeCall`` if the file system makes no holes.
+    /// - Throws: ``LMDBError``; ``LMDBError/isRefusedHole`` says that the file system makes no holes.
     package func punchFreePages(from first: UInt64 = 0, limit: Int) throws -> FreePageStep {
         try pool.enterWithoutReader("punch")
         defer { pool.leave(nil) }

@@ -1,4 +1,5 @@
 import CLMDB
+import Glibc
 
 /// A call of LMDB that failed.
 package struct LMDBError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -45,6 +46,11 @@ package struct LMDBError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     package var isDamage: Bool { kind == .damaged }
+
+    /// Whether the file system makes no holes in files.
+    var isRefusedHole: Bool {
+        call == LMDBEnvironment.holeCall && [EOPNOTSUPP, ENOSYS, EPERM, ENODEV].contains(code)
+    }
 
     package var description: String { "\(call): \(text) (\(code))" }
 

@@ -11,9 +11,12 @@ package struct LMDBUsage: Sendable, Hashable {
     /// What the file takes of the disk: less than its length if it has holes, where pages were given back.
     package var diskBytes: Int64
 
-    /// What is used again before the file takes more of the disk.
+    /// What was given back.
+    package var holeBytes: Int64 { max(Int64(filePages) &* Int64(pageSize) &- diskBytes, 0) }
+
+    /// What is free and takes something of the disk: as much may be stored before the file takes more, if no holes are in
+    /// the way.
     package var freeBytes: Int64 {
-        let holes = max(Int64(filePages) &* Int64(pageSize) &- diskBytes, 0)
-        return max(Int64(max(filePages &- usedPages, 0)) &* Int64(pageSize) &- holes, 0)
+        max(Int64(max(filePages &- usedPages, 0)) &* Int64(pageSize) &- holeBytes, 0)
     }
 }

@@ -149,8 +149,10 @@ struct StoreSpaceTests {
                 // Chunks leave, and then what they took.
                 store.maintain()
                 await eventually { store.usage.chunks == 0 }
-                store.maintain()
-                await eventually { store.usage.diskBytes < before.diskBytes / 4 }
+                await eventually {
+                    store.maintain()
+                    return store.usage.diskBytes < before.diskBytes / 4
+                }
                 let object = store.object(record)
                 try await origin.read(0..<object.size, of: object, in: store)
                 await store.settle()
@@ -175,8 +177,10 @@ struct StoreSpaceTests {
                 #expect(before > limit)
                 let object = try #require(store.find(record.key))
                 for _ in 0..<4 {
-                    store.maintain()
-                    await eventually { store.usage.diskBytes < limit }
+                    await eventually {
+                        store.maintain()
+                        return store.usage.diskBytes < limit
+                    }
                     #expect(store.usage.fileBytes <= length + (4 << 20))
                     try await origin.read(0..<object.size, of: object, in: store)
                     await store.settle()
