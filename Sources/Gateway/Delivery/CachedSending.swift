@@ -26,7 +26,7 @@ struct CachedSending {
             readAhead: readAhead,
             executor: exchange.executor,
             isFinal: { ($0 as? SourceError)?.isFinal ?? ($0 is OriginBody.Refusal) },
-            source: source
+            source: inTurns(on: exchange.loop)
         )
         let direct = CachedBody(cache, object, upTo: range.upperBound)
         var position = range.lowerBound
@@ -55,6 +55,17 @@ struct CachedSending {
                 failures = 0
                 try await copy(position..<end, to: exchange, begin: begin)
                 position = end
+            }
+        }
+    }
+
+    /// Bytes that are in memory come without a wait: whoever fetches them would keep the event loop until all are there.
+    private func inTurns(on loop: any EventLoop) -> ByteSource {
+        { [source] range in
+            let next = try await source(range)
+            return {
+                await TurnQueue.endTurnInTime(on: loop)
+                return try await next()
             }
         }
     }

@@ -6,7 +6,7 @@ package import NIOCore
 package struct Exchange: Sendable {
     package let request: GatewayRequest
     private let connection: NIOLoopBound<ConnectionHandler>
-    private let loop: any EventLoop
+    let loop: any EventLoop
     private let transferID: UInt64
     /// Runs tasks on the connection's event loop.
     package let executor: any TaskExecutor

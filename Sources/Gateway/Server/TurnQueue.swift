@@ -35,6 +35,8 @@ package final class TurnQueue {
     private var isScheduled = false
     /// Since when the next run is waited for.
     private var waitingSince = NIODeadline.uptimeNanoseconds(0)
+    /// When the sockets were looked at last, as far as is known.
+    private var lookedAt = NIODeadline.uptimeNanoseconds(0)
 
     private init(_ loop: any EventLoop) {
         self.loop = loop
@@ -58,6 +60,15 @@ package final class TurnQueue {
         schedule()
     }
 
+    /// Lets `loop` look after its connections if it has not for as long as a short run takes. For tasks of the event loop that
+    /// do much without having to wait for anything.
+    package static func endTurnInTime(on loop: any EventLoop) async {
+        guard loop.inEventLoop, .now() - of(loop).lookedAt >= shortestRun else { return }
+        await withCheckedContinuation { continuation in
+            of(loop).wait(isDeferred: true) { continuation.resume() }
+        }
+    }
+
     private func schedule() {
         guard !isScheduled, !waiting.isEmpty else { return }
         isScheduled = true
@@ -74,6 +85,7 @@ package final class TurnQueue {
     private func run() {
         // Where many sockets are ready at once, each has had its turn since: those in here get as long as all of them had.
         let now = loop.now
+        lookedAt = now
         let end = now + min(max(Self.shortestRun, now - waitingSince), Self.longestRun)
         while let turn = waiting.popFirst() {
             turn.begin()

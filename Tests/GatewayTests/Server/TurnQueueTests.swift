@@ -34,6 +34,27 @@ struct TurnQueueTests {
 
     @Test("sockets are looked at though somebody always waits for a turn", arguments: [false, true])
     func sockets(isDeferred: Bool) async throws {
+        try await Self.expectEcho { loop, end in
+            for _ in 0..<4 { loop.execute { Self.work(on: loop, isDeferred: isDeferred, until: end) } }
+        }
+    }
+
+    @Test("sockets are looked at though tasks have nothing to wait for, if they end their turns in time")
+    func tasks() async throws {
+        try await Self.expectEcho { loop, end in
+            for _ in 0..<4 {
+                Task(executorPreference: LoopExecutor(loop)) {
+                    while !end.isSet.load(ordering: .relaxed) {
+                        Self.work(for: .microseconds(200))
+                        await TurnQueue.endTurnInTime(on: loop)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Expects a client on an event loop to be answered while `work` keeps it busy.
+    private static func expectEcho(while work: (any EventLoop, Flag) -> Void) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let server = try await ServerBootstrap(group: group)
@@ -42,7 +63,7 @@ struct TurnQueueTests {
             }
             .bind(host: "127.0.0.1", port: 0).get()
         let end = Flag()
-        for _ in 0..<4 { loop.execute { Self.work(on: loop, isDeferred: isDeferred, until: end) } }
+        work(loop, end)
         let client = try await RawClient(port: try #require(server.localAddress?.port))
         try await client.send("ping")
         try await client.untilReceived(4)
