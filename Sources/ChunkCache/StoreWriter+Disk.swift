@@ -21,6 +21,8 @@ extension StoreWriter {
         /// Not asked before whether it does.
         var refusedUntil: ContinuousClock.Instant?
         var hasWarned = false
+        /// When it was last said that the disk is short of space.
+        var toldAt: ContinuousClock.Instant?
         /// Whether it may come to that soon, so that it is looked after some writes too; and what was written since.
         var isNear = false
         var writtenBytes: Int64 = 0
@@ -41,6 +43,8 @@ extension StoreWriter {
 
     /// How many times as long as it took a walk in vain is paused for, and the longest pause.
     private static let (pauseFactor, longestPause) = (20, Duration.seconds(60))
+    /// So much may be written before the disk is looked at by the clock.
+    private static let writtenInASecond: Int64 = 1 << 30
     /// Btrfs frees with its commits, 30 s apart.
     private static let settlingTime = Duration.seconds(35)
     private static let refusalTime = Duration.seconds(600)
@@ -85,12 +89,15 @@ extension StoreWriter {
         let margin = spaceBetweenLooks
         let missing = settings.minFreeDisk - free
         let excess = max(missing, usage.diskBytes - Int64(Self.mapSize(settings)))
-        (state.givingBack.isNear, state.givingBack.writtenBytes) = (excess > -2 * margin, 0)
-        let isSettled = state.givingBack.settledAt.map { now >= $0 } ?? true
+        state.givingBack.isNear = excess > -2 * margin || missing > -Self.writtenInASecond
+        state.givingBack.writtenBytes = 0
+        // Chunks would leave in vain. A file that is too long costs none.
+        let isSettled = missing <= 0 || state.givingBack.settledAt.map { now >= $0 } ?? true
         let givesBack = excess > 0 && canGiveBack(database, &state, now)
         let hasHoles = usage.holeBytes >= Self.storedBytes(settings.chunkSize)
         state.givingBack.wouldTakeBack = missing > 0 && hasHoles && !(givesBack && isSettled)
         if givesBack, missing > 0 {
+            tellOfShortage(free, &state, now)
             // The same before and after chunks leave, which are free in the file then.
             let most = used.addingClamped(usage.freeBytes) - missing.addingClamped(margin)
             if isSettled { state.limitAtMost = min(max(most, 0), settings.size) }
@@ -111,6 +118,15 @@ extension StoreWriter {
         }
         state.givingBack.walk = Walk(first: state.givingBack.next, goal: goal)
         return .walkBegins
+    }
+
+    private func tellOfShortage(_ free: Int64, _ state: inout State, _ now: ContinuousClock.Instant) {
+        guard state.givingBack.toldAt.map({ $0.duration(to: now) >= Self.refusalTime }) ?? true else { return }
+        state.givingBack.toldAt = now
+        logger.notice(
+            "the disk is short of space: the cache gives up some of what it has",
+            metadata: ["free_bytes": "\(free)", "min_free_disk": "\(settings.minFreeDisk)"]
+        )
     }
 
     private var spaceBetweenLooks: Int64 { max(settings.size / 64, 4 * Self.storedBytes(settings.chunkSize)) }

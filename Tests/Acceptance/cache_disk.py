@@ -254,6 +254,13 @@ def unusable(root: Path, files: list[Path], out: report.Report) -> None:
         cache_probe.directory(server).parent.mkdir()
         cache_probe.directory(server).write_text("a file")
         runs_without(server, files[:2], out, "cache directory is a file")
+    with mounted("size=1m,mode=755") as place, out.guarded("a file system with a page left"):
+        if place is None:
+            out.skip("cache on a file system with a page left", "mounting is not permitted")
+        else:
+            (place / "ballast").write_bytes(bytes(MIB - 4 * KIB))
+            server = cache_probe.server(root, chunk=f"{CHUNK}B", more=f'path = "{place}/cache"')
+            runs_without(server, files[:2], out, "cache on a file system with a page left")
     with mounted("size=16m,ro") as place, out.guarded("read-only file system"):
         if place is None:
             out.skip("cache on a read-only file system", "mounting is not permitted")

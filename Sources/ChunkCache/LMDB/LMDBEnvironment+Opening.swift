@@ -14,7 +14,20 @@ extension LMDBEnvironment {
         // a full disk would be a bus error, and a stray write would reach the file.
         var flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD)
         if settings.durability == .relaxed { flags |= UInt32(MDB_NOSYNC) }
+        try allocateLockFile(in: settings.directory)
         try LMDBError.check(mdb_env_open(environment, settings.directory, flags, 0o600), "mdb_env_open")
+    }
+
+    /// LMDB maps `lock.mdb` after it has only set its length: on a full disk the first write to it would be a bus error.
+    private static func allocateLockFile(in directory: String) throws(LMDBError) {
+        // As mdb.c of LMDB 0.9 makes it: 192 bytes and one slot, and one of 64 bytes for each further reader.
+        let size = 192 + 64 * (Int(LMDBSettings.maxReaders) - 1)
+        let file = Glibc.open(directory + "/lock.mdb", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw LMDBError(errno, call: "open of lock.mdb") }
+        defer { Glibc.close(file) }
+        let code = posix_fallocate(file, 0, off_t(size))
+        // What cannot be allocated there may be written.
+        guard [0, EOPNOTSUPP, EINVAL].contains(code) else { throw LMDBError(code, call: "allocation of lock.mdb") }
     }
 
     /// Opens the tables once, in a transaction of their own, as LMDB wants it; the handles then serve all others.

@@ -191,6 +191,17 @@ struct LMDBEnvironmentTests {
         try environment.read { _ in }
     }
 
+    @Test("the file of readers has its space before it is mapped, where a full disk would be a bus error")
+    func lockFile() throws {
+        let environment = try database.open()
+        let file = try FileManager.default.attributesOfItem(atPath: database.directory + "/lock.mdb")
+        let length = try #require(file[.size] as? Int)
+        var status = stat()
+        #expect(stat(database.directory + "/lock.mdb", &status) == 0)
+        #expect(length > 0 && Int(status.st_blocks) * 512 >= length)
+        environment.close()
+    }
+
     @Test("many threads read whole values while one writes")
     func concurrency() async throws {
         let environment = try database.open()
