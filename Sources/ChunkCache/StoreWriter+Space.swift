@@ -45,6 +45,7 @@ extension StoreWriter {
             } catch let error as LMDBError where waits > 0 && isShortOfSpace(error) {
                 let age = database.environment.oldestReaderAge
                 guard let age, age + Self.ageError >= began.duration(to: .now) else { throw error }
+                // No write transaction is open, and the state is nobody else's: only what is to be written waits, 50 ms at most.
                 usleep(Self.waitForReads)
                 waits -= 1
             }

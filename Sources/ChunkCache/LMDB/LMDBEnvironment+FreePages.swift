@@ -60,12 +60,6 @@ extension LMDBEnvironment {
         return step
     }
 
-    private func descriptor() throws(LMDBError) -> Int32 {
-        var file: Int32 = -1
-        try LMDBError.check(mdb_env_get_fd(environment.raw, &file), "mdb_env_get_fd")
-        return file
-    }
-
     /// The oldest state of the database that a read uses, or a process that opens it after a crash may find; `nil` if that
     /// cannot be told.
     private func oldestSnapshot() throws(LMDBError) -> UInt64? {

@@ -168,10 +168,8 @@ package final class LMDBEnvironment: Sendable {
                 // Numbers out of the file: without traps.
                 pages &+= statistics.ms_branch_pages &+ statistics.ms_leaf_pages &+ statistics.ms_overflow_pages
             }
-            var file: Int32 = -1
-            try LMDBError.check(mdb_env_get_fd(environment.raw, &file), "mdb_env_get_fd")
             var status = stat()
-            guard fstat(file, &status) == 0 else { throw LMDBError(errno, call: "fstat") }
+            guard try fstat(descriptor(), &status) == 0 else { throw LMDBError(errno, call: "fstat") }
             return LMDBUsage(
                 pageSize: DataFileCheck.pageSize,
                 mapPages: mapSize / DataFileCheck.pageSize,
@@ -190,6 +188,13 @@ package final class LMDBEnvironment: Sendable {
     package func close() {
         guard pool.close() else { return }
         mdb_env_close(environment.raw)
+    }
+
+    /// Of the data file, which stays LMDB's.
+    func descriptor() throws(LMDBError) -> Int32 {
+        var file: Int32 = -1
+        try LMDBError.check(mdb_env_get_fd(environment.raw, &file), "mdb_env_get_fd")
+        return file
     }
 
     private func begin(_ flags: UInt32) throws(LMDBError) -> LMDBPointer {
