@@ -125,5 +125,5 @@ def _major_faults(pid: int) -> tuple[int, int]:
             continue  # it has ended
         faults = int(fields.split()[9])
         whole += faults
-        loops += faults if "NIO-ELT" in name else 0
+        loops += faults if "NIO-" in name else 0
     return loops, whole

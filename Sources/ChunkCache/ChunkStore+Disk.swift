@@ -1,3 +1,4 @@
+package import NIOCore
 import NIOPosix
 import Synchronization
 
@@ -16,17 +17,85 @@ extension ChunkStore {
         }
     }
 
-    /// Begins to do so with the chunk behind this one, as far as it lies before `end`, and waits for nothing.
+    /// Whether memory is so short that what is read into it leaves within seconds. Then an event loop that takes bytes from
+    /// the map may have to wait for the disk, even at the pages of their keys: ``copy(_:_:)`` gives them without.
+    package var isMemoryShort: Bool { reads.isMemoryShort }
+
+    /// Lends `body` a copy of the first bytes of a part of the chunk, made off the event loop, and read from the disk where
+    /// they are not in memory.
+    ///
+    /// - Parameters:
+    ///   - part: offsets in the chunk; it is cut at the chunk's end.
+    ///   - body: returns when the copy is nobody's any more. Copies are shorter while many are held.
+    /// - Returns: `nil` if the chunk is not in the database, or leaves memory as soon as it is read.
+    /// - Throws: what `body` throws.
+    package func withCopy<Value: Sendable>(
+        of id: ChunkID,
+        _ part: Range<Int>,
+        _ body: (ByteBuffer) async throws -> Value
+    ) async throws -> Value? {
+        let part = part.prefix(copies.length)
+        var copied = await on(copyPool) { self.copyNow(id, part) }
+        if copied == nil {
+            copied = await on(pool) {
+                for _ in 0..<2 {
+                    self.prepareNow(id, part)
+                    if let copied = self.copyNow(id, part) { return copied }
+                }
+                return nil
+            }
+        }
+        guard let copied else { return nil }
+        copies.noteHeld(part.count)
+        defer { copies.noteHeld(-part.count) }
+        return try await body(copied)
+    }
+
+    private func on(_ pool: NIOThreadPool, _ body: @escaping @Sendable () -> ByteBuffer?) async -> ByteBuffer? {
+        await withCheckedContinuation { continuation in
+            pool.submit { _ in continuation.resume(returning: body()) }
+        }
+    }
+
+    /// A copy of what is in memory.
+    private func copyNow(_ id: ChunkID, _ part: Range<Int>) -> ByteBuffer? {
+        // Asked before the transaction begins: what is ready then is in what it sees.
+        guard table.isReady(id), let (environment, chunks) = writer.reading else { return nil }
+        return copies.copy(length: part.count) { buffer in
+            try? environment.read { transaction in
+                guard let place = try transaction.place(of: id, in: chunks) else { return }
+                if let bytes = Self.bytes(part, of: place) { environment.copyResident(bytes, to: &buffer) }
+            }
+        }
+    }
+
+    /// Begins to ``prepare(_:_:)`` the chunk behind this one, as far as it lies before `end`, and waits for nothing.
     package func prefetch(behind id: ChunkID, of object: CachedObject, upTo end: Int64) {
         let id = ChunkID(object: id.object, index: id.index + 1)
-        let part = object.part(of: id, in: 0..<end)
-        guard !part.isEmpty, isStored(id), withBytes(of: id, part, { _ in true }) == nil else { return }
+        let whole = object.part(of: id, in: 0..<end)
+        let part = isMemoryShort ? whole.prefix(copies.length) : whole
+        guard !part.isEmpty, isStored(id), !seemsResident(id, part) else { return }
         let isNew = preparing.withLock { $0.count < 64 && $0.insert(id).inserted }
         guard isNew else { return }
         pool.submit { _ in
             self.prepareNow(id, part)
             self.preparing.withLock { _ = $0.remove(id) }
         }
+    }
+
+    /// Whether the chunk is ready, and both ends of the part in memory. Where that is short nobody asks, and it is so if the
+    /// part was read a moment ago.
+    private func seemsResident(_ id: ChunkID, _ part: Range<Int>) -> Bool {
+        guard table.isReady(id) else { return false }
+        if isMemoryShort { return wasRead(id, part) }
+        guard let (environment, chunks) = writer.reading else { return false }
+        let found = try? environment.read { transaction in
+            guard let place = try transaction.place(of: id, in: chunks), let bytes = Self.bytes(part, of: place) else {
+                return false
+            }
+            return Residency.hasEnds(bytes)
+        }
+        return found ?? false
     }
 
     private func prepareNow(_ id: ChunkID, _ part: Range<Int>) {
@@ -38,8 +107,12 @@ extension ChunkStore {
             let found = try environment.withPlace { transaction in
                 try transaction.place(of: id, in: chunks)
             } _: { place -> Check in
-                guard isVerified else { return try check(id, in: place, environment, chunks) }
-                if Residency.load(Self.bytes(part, of: place) ?? place) { return .right }
+                guard isVerified else {
+                    let check = try check(id, in: place, environment, chunks)
+                    noteRead(Self.blocks(in: 0..<place.count), of: id)
+                    return check
+                }
+                if load(id, part, in: place, environment) { return .right }
                 writer.drop(id, corruptBy: .unreadable)
                 return .corrupt
             }
@@ -48,6 +121,48 @@ extension ChunkStore {
             table.remove(id)
             writer.noteReadFailure(error, of: environment)
         }
+    }
+
+    /// Reads a part of a chunk that was in memory before, and is not any more.
+    private func load(
+        _ id: ChunkID,
+        _ part: Range<Int>,
+        in place: UnsafeRawBufferPointer,
+        _ environment: LMDBEnvironment
+    ) -> Bool {
+        guard let bytes = Self.bytes(part, of: place) else { return true }
+        let blocks = Self.blocks(in: part.lowerBound..<part.lowerBound + bytes.count)
+        for block in blocks {
+            let start = block * Self.blockSize - part.lowerBound
+            let first = UnsafeRawBufferPointer(rebasing: bytes[start..<start + 1])
+            if !Residency.isResident(first) { reads.noteAbsent(id.object, Self.number(of: block, in: id)) }
+        }
+        guard environment.load(bytes) else { return false }
+        noteRead(blocks, of: id)
+        return true
+    }
+
+    private func noteRead(_ blocks: Range<Int>, of id: ChunkID) {
+        for block in blocks { reads.insert(id.object, Self.number(of: block, in: id)) }
+    }
+
+    /// Whether the first block of a part was read from the disk a moment ago.
+    func wasRead(_ id: ChunkID, _ part: Range<Int>) -> Bool {
+        guard let first = Self.blocks(in: part).first else { return false }
+        return reads.contains(id.object, Self.number(of: first, in: id))
+    }
+
+    private static let blockSize = 256 << 10
+
+    /// The blocks of a chunk that begin in a part of it.
+    private static func blocks(in part: Range<Int>) -> Range<Int> {
+        let first = (part.lowerBound + blockSize - 1) / blockSize
+        return first..<max((part.upperBound + blockSize - 1) / blockSize, first)
+    }
+
+    /// A number that no other block of the object is likely to have.
+    private static func number(of block: Int, in id: ChunkID) -> UInt64 {
+        id.index &* 0xD134_2543_DE82_EF95 &+ UInt64(block)
     }
 
     enum Check {

@@ -71,7 +71,8 @@ extension ChunkStore {
                 guard let id = found else { return nil }
                 let wasOnDisk = Residency.isAbsent(place)
                 let check = try check(id, in: place, environment, chunks)
-                if wasOnDisk, !residents.contains(id.object, id.index) { Residency.drop(place) }
+                let isInUse = residents.contains(id.object, id.index) || wasRead(id, 0..<place.count)
+                if wasOnDisk, !isInUse { Residency.drop(place) }
                 return CheckedChunk(id: id, length: place.count, isCorrupt: check == .corrupt)
             } ?? nil
         } catch {

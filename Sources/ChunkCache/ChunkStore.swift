@@ -17,7 +17,12 @@ package final class ChunkStore: Sendable {
     let writer: StoreWriter
     /// For page faults and checksums.
     let pool: NIOThreadPool
+    /// For copies.
+    let copyPool: NIOThreadPool
     let residents = ResidencyMemory()
+    /// What was read from the disk, block by block.
+    let reads: ResidencyMemory
+    let copies = CopyBuffers()
     let scrubbing: Mutex<Scrub>
     let preparing = Mutex<Set<ChunkID>>([])
     private let isClosing = Atomic(false)
@@ -28,11 +33,22 @@ package final class ChunkStore: Sendable {
     /// If there can be no database now, for want of permission or of space, say, ``failure`` says why, everything is a
     /// bypass, and ``maintain(now:)`` tries again.
     ///
-    /// - Parameter pool: runs what may wait for the disk; it must outlive the cache.
+    /// - Parameters:
+    ///   - pool: runs what may wait for the disk; it must outlive the cache.
+    ///   - copyPool: runs what takes a moment, for a client that waits; it must outlive the cache.
+    ///   - reads: notes what is read from the disk.
     /// - Throws: ``CacheInUse`` if another process has it.
-    package init(_ settings: ChunkStoreSettings, pool: NIOThreadPool, logger: Logger) throws {
+    package init(
+        _ settings: ChunkStoreSettings,
+        pool: NIOThreadPool,
+        copyPool: NIOThreadPool? = nil,
+        reads: ResidencyMemory = ResidencyMemory(),
+        logger: Logger
+    ) throws {
         self.settings = settings
         self.pool = pool
+        self.copyPool = copyPool ?? pool
+        self.reads = reads
         budget = FillBudget(bytes: settings.fillBytes)
         scrubbing = Mutex(Scrub(bytesPerSecond: settings.scrubRate))
         directory = ObjectDirectory(
@@ -63,6 +79,7 @@ package final class ChunkStore: Sendable {
     package func maintain(now: ContinuousClock.Instant = .now) {
         writer.maintain(now: now)
         goOnScrubbing(now: now)
+        if !isMemoryShort { copies.removeAll() }
         for fill in table.fills where !fill.isComplete { fill.run.endIfForsaken(now: now) }
     }
 
@@ -167,26 +184,7 @@ package final class ChunkStore: Sendable {
         return use
     }
 
-    /// Lends bytes of a chunk to `body`, straight from the database. Does not block: they are in memory.
-    ///
-    /// - Parameters:
-    ///   - range: offsets in the chunk; it is cut at the chunk's end.
-    ///   - body: makes one system call with them; they must not outlive it.
-    /// - Returns: `nil` if the chunk is not ready, or not all of it in memory.
-    package func withBytes<Value>(
-        of id: ChunkID,
-        _ range: Range<Int>,
-        _ body: (UnsafeRawBufferPointer) -> Value
-    ) -> Value? {
-        // Asked before the transaction begins: what is ready then is in what it sees.
-        guard table.isReady(id), let (environment, chunks) = writer.reading else { return nil }
-        let result = try? environment.read { transaction in
-            try residentPart(of: id, range, chunks, transaction).map(body)
-        }
-        return result ?? nil
-    }
-
-    /// Lends bytes of chunk after chunk to `body`, as those of one are lent by ``withBytes(of:_:_:)``.
+    /// Lends bytes of chunk after chunk to `body`, straight from the database. Does not block: they are in memory.
     ///
     /// - Parameters:
     ///   - range: positions in the object; it is cut where a chunk is not ready or not in memory.
@@ -197,7 +195,7 @@ package final class ChunkStore: Sendable {
         at range: Range<Int64>,
         _ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Value
     ) -> Value? {
-        // As for one chunk.
+        // Asked before the transaction begins: what is ready then is in what it sees.
         let ready = readyChunks(of: object, in: range)
         guard ready > 0, let (environment, chunks) = writer.reading else { return nil }
         let result = try? environment.read { transaction in
@@ -256,9 +254,12 @@ package final class ChunkStore: Sendable {
     /// - Parameter part: what is wanted of `value`.
     private func isResident(_ part: UnsafeRawBufferPointer, of value: UnsafeRawBufferPointer, _ id: ChunkID) -> Bool {
         if residents.contains(id.object, id.index) { return true }
-        guard Residency.isResident(value) else { return Residency.isResident(part) }
-        residents.insert(id.object, id.index)
-        return true
+        // For a small part the kernel need not look at the whole chunk.
+        if part.count >= value.count / 8, Residency.isResident(value) {
+            residents.insert(id.object, id.index)
+            return true
+        }
+        return Residency.isResident(part)
     }
 
     /// A part of a chunk; `nil` if there is nothing of it in `value`.

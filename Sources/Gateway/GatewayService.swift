@@ -27,6 +27,7 @@ package struct GatewayService: Sendable {
         // A reader of our output that leaves, or a client that does, must not end the process.
         signal(SIGPIPE, SIG_IGN)
         try DescriptorLimit.ensure(connections: config.limits.connections)
+        ProgramMemory.keepCode()
         let telemetry = try Telemetry(config.log)
         let status = GatewayStatus()
         NIOSingletons.groupLoopCountSuggestion = UsableCores.count
@@ -43,6 +44,7 @@ package struct GatewayService: Sendable {
             ? try ChunkStore(
                 ChunkStoreSettings(config.cache, sources: config.sources),
                 pool: cachePool,
+                copyPool: pool,
                 logger: telemetry.logger
             ) : nil
         let table = setup.makeSources(logger: telemetry.logger, pool: pool, objects: status.objects)

@@ -12,7 +12,7 @@ package final class LMDBEnvironment: Sendable {
     /// Of the map as it is: ``LMDBSettings/mapSize``, rounded up to whole pages.
     package let mapSize: Int
     let environment: LMDBPointer
-    private let map: LMDBMap
+    let map: LMDBMap
     let pool = LMDBReaderPool()
     private let tables: [String: LMDBTable]
 
@@ -191,9 +191,11 @@ package final class LMDBEnvironment: Sendable {
     }
 
     /// Of the data file, which stays LMDB's.
-    func descriptor() throws(LMDBError) -> Int32 {
+    func descriptor() throws(LMDBError) -> Int32 { try Self.descriptor(of: environment.raw) }
+
+    static func descriptor(of environment: OpaquePointer) throws(LMDBError) -> Int32 {
         var file: Int32 = -1
-        try LMDBError.check(mdb_env_get_fd(environment.raw, &file), "mdb_env_get_fd")
+        try LMDBError.check(mdb_env_get_fd(environment, &file), "mdb_env_get_fd")
         return file
     }
 

@@ -45,6 +45,15 @@ struct LMDBMap: Sendable {
         self.size = UInt(size)
     }
 
+    /// Where bytes of the map lie in the file; `nil` if they do not lie in the map.
+    func offset(of bytes: UnsafeRawBufferPointer) -> Int64? {
+        guard let place = bytes.baseAddress else { return nil }
+        let address = UInt(bitPattern: place)
+        guard address >= start, address - start < size else { return nil }
+        let offset = address - start
+        return size - offset >= UInt(bytes.count) ? Int64(offset) : nil
+    }
+
     private static var pageSize: UInt { UInt(DataFileCheck.pageSize) }
 
     /// Looks at a value before LMDB frees its pages.

@@ -21,6 +21,12 @@ package enum Residency {
         allPages(of: bytes) { answers in answers.reduce(1, &) & 1 == 1 }
     }
 
+    /// Whether the first and the last page of `bytes`, which is not empty, are in memory: the others are most likely, too.
+    static func hasEnds(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        isResident(UnsafeRawBufferPointer(rebasing: bytes.prefix(1)))
+            && isResident(UnsafeRawBufferPointer(rebasing: bytes.suffix(1)))
+    }
+
     /// Whether a read of `bytes` would wait for the disk at every page of them.
     static func isAbsent(_ bytes: UnsafeRawBufferPointer) -> Bool {
         allPages(of: bytes) { answers in answers.reduce(0, |) & 1 == 0 }
@@ -52,12 +58,18 @@ package enum Residency {
     @discardableResult
     package static func load(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let (start, count) = pages(of: bytes) else { return true }
-        // Few and large requests. Advice that the kernel does not take costs speed and nothing else.
-        _ = madvise(start, count * pageSize, MADV_WILLNEED)
+        request(bytes)
         if madvise(start, count * pageSize, MADV_POPULATE_READ) == 0 { return true }
         guard errno == EINVAL else { return errno != EFAULT && errno != EHWPOISON }
         touch(bytes)
         return true
+    }
+
+    /// Has the kernel begin to read what is missing of `bytes`, in few and large requests.
+    static func request(_ bytes: UnsafeRawBufferPointer) {
+        guard let (start, count) = pages(of: bytes) else { return }
+        // Advice that the kernel does not take costs speed and nothing else.
+        _ = madvise(start, count * pageSize, MADV_WILLNEED)
     }
 
     /// Has the kernel drop `bytes` from memory, where they were read and are not to stay.

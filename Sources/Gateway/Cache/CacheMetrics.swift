@@ -120,6 +120,10 @@ package enum CacheMetrics {
             ("file_bytes", "Length of the file", { Double($1.fileBytes) }),
             ("disk_bytes", "Bytes of the disk that the file takes", { Double($1.diskBytes) }),
             ("free_bytes", "Bytes of the file that are free for new chunks", { Double($1.freeBytes) }),
+            (
+                "memory_short", "1 while what is read from the disk leaves memory within seconds",
+                { cache, _ in cache.isMemoryShort ? 1 : 0 }
+            ),
             ("chunks", "Chunks held", { Double($1.chunks) }),
             ("objects", "Objects that have chunks", { Double($1.objects) }),
             ("oldest_reader_seconds", "Age of the oldest read that is not over", { seconds($1.oldestReader) }),

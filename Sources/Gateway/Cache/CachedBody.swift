@@ -1,11 +1,11 @@
-import ChunkCache
+package import ChunkCache
 import Glibc
-import NIOCore
+package import NIOCore
 import Synchronization
 
 /// Part of an object in the chunk cache, sent straight from the database's map: the kernel copies it in the call, so
 /// nothing of the database is held any longer than that.
-final class CachedBody: DirectBody {
+package final class CachedBody: DirectBody {
     private let cache: ChunkStore
     private let object: CachedObject
     /// Where the answer ends.
@@ -21,7 +21,7 @@ final class CachedBody: DirectBody {
         var fetchedBytes: Int64 = 0
     }
 
-    init(_ cache: ChunkStore, _ object: CachedObject, upTo end: Int64) {
+    package init(_ cache: ChunkStore, _ object: CachedObject, upTo end: Int64) {
         self.cache = cache
         self.object = object
         self.end = end
@@ -33,17 +33,17 @@ final class CachedBody: DirectBody {
     /// Bytes of this chunk went out as they came from the source: it is no hit if the rest of it is sent from the cache.
     func noteFetched(_ id: ChunkID) { progress.withLock { ($0.used, $0.isFetched) = (id.index, true) } }
 
-    func takeFetchedBytes() -> Int64 {
+    package func takeFetchedBytes() -> Int64 {
         progress.withLock { progress in
             defer { progress.fetchedBytes = 0 }
             return progress.fetchedBytes
         }
     }
 
-    let bytesPerTurn: Int64 = 2 << 20
+    package let bytesPerTurn: Int64 = 2 << 20
 
-    func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult {
-        guard begin(at: range.lowerBound) else { return .unavailable }
+    package func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult {
+        guard !cache.isMemoryShort, begin(at: range.lowerBound) else { return .unavailable }
         let result = cache.withBytes(of: object, at: range) { parts in Self.send(head, parts, to: socket) }
         let sent =
             switch result {
@@ -55,8 +55,8 @@ final class CachedBody: DirectBody {
         return result ?? .unavailable
     }
 
-    func copy(_ range: Range<Int64>) -> ByteBuffer? {
-        guard begin(at: range.lowerBound) else { return nil }
+    package func copy(_ range: Range<Int64>) -> ByteBuffer? {
+        guard !cache.isMemoryShort, begin(at: range.lowerBound) else { return nil }
         let copied = cache.withBytes(of: object, at: range) { parts in
             var buffer = ByteBuffer()
             for part in parts { buffer.writeBytes(part) }
@@ -64,6 +64,21 @@ final class CachedBody: DirectBody {
         }
         if let copied { noteUse(of: range.lowerBound..<range.lowerBound + Int64(copied.readableBytes)) }
         return copied
+    }
+
+    /// Sends the first bytes in `range` by way of a copy, for which this may wait: where memory is short the map is not for
+    /// an event loop.
+    ///
+    /// - Returns: how many; none if they cannot be had from the cache.
+    func sendCopy(_ range: Range<Int64>, to exchange: Exchange) async throws -> Int64 {
+        guard begin(at: range.lowerBound) else { return 0 }
+        let id = object.chunk(at: range.lowerBound)
+        let sent = try await cache.withCopy(of: id, object.part(of: id, in: range)) { copy in
+            noteUse(of: range.lowerBound..<range.lowerBound + Int64(copy.readableBytes))
+            try await exchange.write(copy, fromSource: takeFetchedBytes() > 0)
+            return Int64(copy.readableBytes)
+        }
+        return sent ?? 0
     }
 
     /// Whether the chunk at `position` is ready, which counts as a use of it if the body was in another one before.

@@ -35,6 +35,13 @@ struct CachedSending {
             switch try await step(of: reader, at: position) {
             case .stored(let end) where failures < 3:
                 try await begin()
+                if cache.isMemoryShort {
+                    let sent = try await direct.sendCopy(position..<range.upperBound, to: exchange)
+                    position += sent
+                    failures = sent > 0 ? 0 : failures + 1
+                    try await exchange.endTurn()
+                    continue
+                }
                 // As far as the cache goes, of which the reader only knows this chunk.
                 let sent = try await exchange.sendDirect(direct, position..<range.upperBound, fromSource: false)
                 position += sent

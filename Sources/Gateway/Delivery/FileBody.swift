@@ -8,7 +8,7 @@ final class FileBody: DirectBody {
     /// The kernel is asked for so much of a file at a time whether it has it in memory.
     private static let window: Int64 = 1 << 20
     /// What the kernel said of whole windows, to all requests: it has one page cache.
-    private static let residents = ResidencyMemory()
+    private static let residents = ResidencyMemory(trust: 8)
 
     private let object: any FileBackedObject
 
@@ -62,6 +62,8 @@ final class FileBody: DirectBody {
             let whole = start..<min(start + Self.window, size)
             let part = end..<min(whole.upperBound, limit)
             guard isResident(number, whole, part) else { break }
+            // What the kernel says may be wrong before it has sent it: what is read is not sent in its place.
+            guard !Self.residents.isMemoryShort else { break }
             end = part.upperBound
         }
         return range.lowerBound..<end
@@ -69,13 +71,15 @@ final class FileBody: DirectBody {
 
     private func isResident(_ number: Int64, _ whole: Range<Int64>, _ part: Range<Int64>) -> Bool {
         let index = UInt64(number)
-        if Self.residents.contains(object.fileNumber, index) { return true }
+        if !Self.residents.isMemoryShort, Self.residents.contains(object.fileNumber, index) { return true }
         // For a small part the kernel need not look at the whole window.
-        if part.count >= whole.count / 8, object.isAtHand(whole) {
-            Self.residents.insert(object.fileNumber, index)
-            return true
+        guard part.count >= whole.count / 8 else { return object.isAtHand(part) }
+        guard object.isAtHand(whole) else {
+            Self.residents.noteAbsent(object.fileNumber, index)
+            return part != whole && object.isAtHand(part)
         }
-        return part != whole && object.isAtHand(part)
+        Self.residents.insert(object.fileNumber, index)
+        return true
     }
 
     private static let headFlags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE)

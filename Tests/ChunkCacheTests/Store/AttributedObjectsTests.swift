@@ -179,7 +179,7 @@ struct AttributedObjectsTests {
                 let other = store.object(.test("other", size: 400 * chunk))
                 // Checks the chunk, which makes it ready.
                 try await read(object, in: store)
-                try await store.duringRead(of: ChunkID(object: object.number, index: 0)) {
+                try await store.duringRead(of: object) {
                     try await read(other, in: store)
                     await store.settle()
                     #expect(store.counters.storeFailed.value > 0)

@@ -33,7 +33,7 @@ struct StoreOpeningTests {
                 let id = ChunkID(object: object.number, index: 3)
                 #expect(store.isStored(id))
                 #expect(!store.isReady(id))
-                #expect(store.withBytes(of: id, 0..<1) { _ in true } == nil)
+                #expect(store.withBytes(of: object, at: 3 * chunk..<object.size) { _ in true } == nil)
                 store.prefetch(behind: ChunkID(object: object.number, index: 2), of: object, upTo: object.size)
                 await eventually { store.isReady(id) }
                 #expect(store.usage.chunks == 10)

@@ -207,7 +207,7 @@ struct StoreSpaceTests {
                 try await origin.read(0..<chunk, of: object, in: store)
                 await store.settle()
                 let large = store.object(.test("other", size: 400 * chunk))
-                try await store.duringRead(of: ChunkID(object: object.number, index: 0)) {
+                try await store.duringRead(of: object) {
                     try await other.read(0..<large.size, of: large, in: store)
                     await store.settle()
                     #expect(store.counters.storeFailed.value > 0)

@@ -41,6 +41,7 @@ struct TestCache: Sendable {
     /// - Parameter chunks: how many there is room for.
     func open<Value>(
         chunks: Int64 = 1024,
+        reads: ResidencyMemory = ResidencyMemory(),
         _ change: (inout ChunkStoreSettings) -> Void = { _ in },
         _ body: (ChunkStore) async throws -> Value
     ) async throws -> Value {
@@ -48,7 +49,7 @@ struct TestCache: Sendable {
         let size = chunks * (Self.chunkSize + 4096)
         var settings = ChunkStoreSettings(directory: path, size: size, chunkSize: Int(Self.chunkSize))
         change(&settings)
-        let store = try ChunkStore(settings, pool: pool, logger: log.logger)
+        let store = try ChunkStore(settings, pool: pool, reads: reads, logger: log.logger)
         defer { store.close() }
         // What was there has been found.
         await store.flush()
@@ -182,10 +183,7 @@ extension ChunkStore {
     func copy(_ range: Range<Int64>, of object: CachedObject) -> ByteBuffer? {
         let id = object.chunk(at: range.lowerBound)
         guard use(id, of: object) != nil else { return nil }
-        let start = object.range(of: id).lowerBound
-        return withBytes(of: id, Int(range.lowerBound - start)..<Int(range.upperBound - start)) { bytes in
-            ByteBuffer(bytes: bytes)
-        }
+        return withBytes(of: object, at: range) { parts in ByteBuffer(bytes: parts[0]) }
     }
 
     /// Waits until all that was being fetched has been stored or given up. Readers hold on to what they are in.
@@ -195,10 +193,10 @@ extension ChunkStore {
     }
 
     /// Runs `body` while a read of the database goes on: no page that is freed meanwhile can be used again.
-    func duringRead(of id: ChunkID, _ body: () async throws -> Void) async throws {
+    func duringRead(of object: CachedObject, _ body: () async throws -> Void) async throws {
         let (begun, end) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         Thread.detachNewThread {
-            _ = self.withBytes(of: id, 0..<1) { _ in
+            _ = self.withBytes(of: object, at: 0..<1) { _ in
                 begun.signal()
                 end.wait()
             }

@@ -2,6 +2,7 @@ import ChunkCache
 import Config
 import Gateway
 import Logging
+import NIOCore
 import NIOPosix
 import SourceContract
 import SourcePlugins
@@ -15,6 +16,7 @@ struct CachedDeliveryTests {
     /// A gateway with a cache of 64 KiB chunks in front of `source`, which has one film.
     private func withCache(
         size cacheSize: Int64 = 64 << 20,
+        reads: ResidencyMemory = ResidencyMemory(),
         _ options: TestGateway.Options = TestGateway.Options(),
         _ body: @Sendable (TestGateway, SyntheticSource, ChunkStore) async throws -> Void
     ) async throws {
@@ -25,7 +27,7 @@ struct CachedDeliveryTests {
         try await withTemporaryDirectory { directory in
             let settings = ChunkStoreSettings(directory: directory.path("cache"), size: cacheSize, chunkSize: 64 << 10)
             let logger = Logger.silent
-            let cache = try ChunkStore(settings, pool: pool, logger: logger)
+            let cache = try ChunkStore(settings, pool: pool, reads: reads, logger: logger)
             defer { cache.close() }
             var options = options
             options.cache = cache
@@ -57,6 +59,46 @@ struct CachedDeliveryTests {
                 #expect(second["Content-Disposition"] == first["Content-Disposition"])
                 #expect(source.counts.value.reads == reads)
             }
+        }
+    }
+
+    /// The memory of a cache out of which parts have gone seconds after they were there.
+    private static var short: ResidencyMemory {
+        let time = Observed(UInt64(1_000_000))
+        let memory = ResidencyMemory { time.value }
+        memory.insert(0, 0)
+        time.update { $0 += 3000 }
+        memory.noteAbsent(0, 0)
+        return memory
+    }
+
+    @Test("where memory is short, answers are hits all the same, of the same bytes")
+    func shortMemory() async throws {
+        try await withCache(reads: Self.short) { gateway, source, cache in
+            #expect(cache.isMemoryShort)
+            let client = try await gateway.client()
+            _ = try await client.request("/media/film.mkv")
+            await cache.flush()
+            let (reads, hits) = (source.counts.value.reads, cache.counters.hits.value)
+            for wanted in [0..<1, 65_535..<65_537, 100_000..<900_000, 2_999_999..<3_000_000] as [Range<Int64>] {
+                // Twice: a request that is the last one again is answered another way.
+                for _ in 0..<2 {
+                    let hit = try await client.request("/media/film.mkv", fields: Self.range(wanted))
+                    #expect(hit.status == 206)
+                    #expect(hit["Cache-Status"] == "test; hit")
+                    #expect(hit.body == film.bytes(wanted))
+                }
+            }
+            let whole = try await client.request("/media/film.mkv")
+            #expect(whole.body == film.bytes(0..<size))
+            #expect(source.counts.value.reads == reads)
+            // Nothing of the map is for the event loop.
+            let object = try #require(cache.objects.first)
+            let body = CachedBody(cache, object, upTo: size)
+            #expect(body.copy(0..<1) == nil)
+            #expect(body.send(0..<1, after: ByteBuffer(), to: -1) == .unavailable)
+            // Two of the one-byte ranges' chunk, four, two of thirteen, two, and all of the whole.
+            #expect(cache.counters.hits.value - hits == 2 * (1 + 2 + 13 + 1) + 46)
         }
     }
 
