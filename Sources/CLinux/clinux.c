@@ -78,10 +78,6 @@ int clinux_punch_hole(int descriptor, int64_t offset, int64_t count) {
     return code == 0 ? 0 : -errno;
 }
 
-int clinux_keep_in_memory(const void *start, uint64_t length) {
-    return mlock2(start, length, MLOCK_ONFAULT) == 0 ? 0 : -errno;
-}
-
 #else
 
 int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t resolve) {
@@ -117,12 +113,6 @@ int clinux_punch_hole(int descriptor, int64_t offset, int64_t count) {
     (void)descriptor;
     (void)offset;
     (void)count;
-    return -ENOSYS;
-}
-
-int clinux_keep_in_memory(const void *start, uint64_t length) {
-    (void)start;
-    (void)length;
     return -ENOSYS;
 }
 

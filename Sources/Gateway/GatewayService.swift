@@ -27,13 +27,13 @@ package struct GatewayService: Sendable {
         // A reader of our output that leaves, or a client that does, must not end the process.
         signal(SIGPIPE, SIG_IGN)
         try DescriptorLimit.ensure(connections: config.limits.connections)
-        ProgramMemory.keepCode()
         let telemetry = try Telemetry(config.log)
         let status = GatewayStatus()
         NIOSingletons.groupLoopCountSuggestion = UsableCores.count
         let group = MultiThreadedEventLoopGroup.singleton
         let pool = NIOThreadPool(numberOfThreads: 4 * max(System.coreCount, 2))
         pool.start()
+        pool.submit { _ in ProgramMemory.keepCode() }
         // Readers of chunks that are not in memory are not to take the processor from those of chunks that are.
         let cacheThreads = 4 * max(System.coreCount, 2)
         let cachePool = NIOThreadPool(numberOfThreads: cacheThreads)

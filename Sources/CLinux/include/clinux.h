@@ -78,12 +78,4 @@ int clinux_is_cached(int descriptor, int64_t offset, uint64_t count);
  */
 int clinux_punch_hole(int descriptor, int64_t offset, int64_t count);
 
-/*
- * Has the kernel keep pages of this process in memory once they were used. This is mlock2(2) with MLOCK_ONFAULT.
- *
- * Returns 0 or a negative error number, among them:
- *   -ENOMEM, -EPERM  more than the process may lock (RLIMIT_MEMLOCK)
- */
-int clinux_keep_in_memory(const void *start, uint64_t length);
-
 #endif
