@@ -33,12 +33,12 @@ package struct GatewayService: Sendable {
         let group = MultiThreadedEventLoopGroup.singleton
         let pool = NIOThreadPool(numberOfThreads: 4 * max(System.coreCount, 2))
         pool.start()
-        pool.submit { _ in ProgramMemory.keepCode() }
         // Readers of chunks that are not in memory are not to take the processor from those of chunks that are.
         let cacheThreads = 4 * max(System.coreCount, 2)
         let cachePool = NIOThreadPool(numberOfThreads: cacheThreads)
         cachePool.start()
         cachePool.goBehindOthers(count: cacheThreads)
+        cachePool.submit { _ in ProgramMemory.keepCode() }
         let cache =
             config.cache.enabled
             ? try ChunkStore(
