@@ -48,7 +48,7 @@ static void open_database(const char *directory, size_t size) {
     check(mdb_env_create(&environment), "mdb_env_create");
     check(mdb_env_set_mapsize(environment, size), "mdb_env_set_mapsize");
     check(mdb_env_set_maxdbs(environment, 1), "mdb_env_set_maxdbs");
-    check(mdb_env_open(environment, directory, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOSYNC, 0600), "mdb_env_open");
+    check(mdb_env_open(environment, directory, MDB_NOTLS | MDB_NOSYNC, 0600), "mdb_env_open");
     MDB_txn *transaction = begin();
     check(mdb_dbi_open(transaction, "chunks", MDB_CREATE, &chunks), "mdb_dbi_open");
     check(mdb_txn_commit(transaction), "mdb_txn_commit");
