@@ -18,7 +18,7 @@ extension ChunkStore {
     }
 
     /// Whether memory is so short that what is read into it leaves within seconds. Then an event loop that takes bytes from
-    /// the map may have to wait for the disk, even at the pages of their keys: ``copy(_:_:)`` gives them without.
+    /// the map may have to wait for the disk, even at the pages of their keys: ``withCopy(of:_:_:)`` is without.
     package var isMemoryShort: Bool { reads.isMemoryShort }
 
     /// Lends `body` a copy of the first bytes of a part of the chunk, made off the event loop, and read from the disk where
