@@ -4,7 +4,7 @@ import Hummingbird
 import NIOCore
 import SourcePlugins
 
-/// What the admin listener answers about the cache.
+/// What the admin listener answers about the cache. Its answers may look at every object, and block.
 package struct CacheRoutes: Sendable {
     private let cache: CacheAdministration
     private let jobs = CacheJobs()
@@ -37,7 +37,7 @@ package struct CacheRoutes: Sendable {
             throw RequestProblem(404, .notFound, "no source is mounted there")
         }
         // Of a source that is not cached there is nothing.
-        guard await offLoop({ cache.knows(entry.name) }) else { return .json(PurgeReport(objects: 0, chunks: 0)) }
+        guard cache.knows(entry.name) else { return .json(PurgeReport(objects: 0, chunks: 0)) }
         let scope = PurgeScope.object(source: entry.name, path: PercentEncoding.decodedLeniently(rest.utf8.dropFirst()))
         let isSoft = request.head.headerFields.first("soft-purge") == "1"
         return .json(try await purge(scope, isSoft: isSoft))
@@ -54,7 +54,7 @@ package struct CacheRoutes: Sendable {
     /// - Throws: ``RequestProblem`` in place of ``UnknownSource``.
     private func refusingUnknown<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
         do {
-            return try await offLoop { try await body() }
+            return try await body()
         } catch let error as UnknownSource {
             throw RequestProblem(404, .notFound, "\(error)")
         }
@@ -70,7 +70,7 @@ package struct CacheRoutes: Sendable {
     private func addReading(to router: Router<GatewayRequestContext>) {
         router.get("/admin/v1/cache") { _, context -> Response in
             try QueryParameters(context.request.query).allowOnly([])
-            return .json(await offLoop { cache.report() })
+            return .json(cache.report())
         }
         router.get("/admin/v1/cache/items") { _, context -> Response in
             let query = try CacheItemQuery(QueryParameters(context.request.query))
@@ -79,7 +79,7 @@ package struct CacheRoutes: Sendable {
         router.get("/admin/v1/cache/items/:number") { _, context -> Response in
             try QueryParameters(context.request.query).allowOnly([])
             guard let number = context.parameters.get("number", as: UInt64.self),
-                let item = await offLoop({ cache.item(number) })
+                let item = cache.item(number)
             else { throw RequestProblem(404, .notFound, "the cache has no object of that number") }
             return .json(item)
         }
@@ -88,7 +88,7 @@ package struct CacheRoutes: Sendable {
             let rest = context.request.path.dropFirst("/admin/v1/cache/items/".count)
             let source = String(rest.prefix { $0 != "/" })
             let path = PercentEncoding.decodedLeniently(rest.dropFirst(source.count + 1).utf8)
-            let found = await offLoop { cache.items(of: source, at: path) }
+            let found = cache.items(of: source, at: path)
             guard !found.items.isEmpty else {
                 throw RequestProblem(404, .notFound, "the cache has nothing of that path of that source")
             }
@@ -152,15 +152,6 @@ package struct CacheRoutes: Sendable {
     private func found(_ job: JobReport?) throws -> JobReport {
         guard let job else { throw RequestProblem(404, .notFound, "there is no job of that number") }
         return job
-    }
-}
-
-/// Runs what looks at every object: that takes its time, and the event loops have streams to serve.
-func offLoop<Value: Sendable, Failure: Error>(
-    _ body: @Sendable () async throws(Failure) -> Value
-) async throws(Failure) -> Value {
-    try await withTaskExecutorPreference(globalConcurrentExecutor) { () async throws(Failure) -> Value in
-        try await body()
     }
 }
 

@@ -96,7 +96,7 @@ struct OldRoutes: Sendable {
                 return try await body(ItemContents(call.source.resolve(reference)), exchange)
             }
             // Off the event loop: an item may have thousands of files.
-            let item = try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            let item = try await offLoop {
                 let description =
                     try await mayHelp ? call.source.describe(reference) : call.source.describe(reference.id)
                 return description.map { ItemContents($0) }
@@ -197,7 +197,7 @@ struct OldRoutes: Sendable {
             return try await media.run(media.delivery(of: path, in: call.source, call.entry), exchange)
         }
         // Off the event loop, as pages are.
-        try await withTaskExecutorPreference(globalConcurrentExecutor) {
+        try await offLoop {
             let missing = SourceError(.notFound, OldText.noSubtitle)
             try await ConvertedSubtitle(source: call.source, path: path).respond(to: exchange, missing: missing)
         }
@@ -251,7 +251,7 @@ extension Exchange {
     /// With the keys as they are written.
     fileprivate func respond(json value: some Encodable & Sendable) async throws {
         // Off the event loop, as pages are.
-        let answer = await withTaskExecutorPreference(globalConcurrentExecutor) {
+        let answer = await offLoop {
             PageAnswer(json: JSONBody.encode(value, keys: .useDefaultKeys))
         }
         try await respond(answer.head, body: answer.body)

@@ -113,7 +113,7 @@ struct ItemRoutes: Sendable {
 
     /// Off the event loop: a description may be long.
     private func read(_ body: ByteBuffer, of request: GatewayRequest, for place: Place) async throws -> AddedItem {
-        try await withTaskExecutorPreference(globalConcurrentExecutor) {
+        try await offLoop {
             try AddedItem(body, contentType: request.head.fields[.contentType], source: place.source)
         }
     }
@@ -168,7 +168,7 @@ struct ItemRoutes: Sendable {
 
     private func respond(to exchange: Exchange, withItemsOf place: Place) async throws {
         // Off the event loop, as pages are.
-        let answer = try await withTaskExecutorPreference(globalConcurrentExecutor) {
+        let answer = try await offLoop {
             let statuses = await place.source.statuses()
             return switch try PageFormat(exchange.request) {
             case .json: PageAnswer(json: JSONBody.encode(ItemListDocument(statuses, mount: place.mount)))
@@ -196,14 +196,14 @@ struct ItemRoutes: Sendable {
             try await respond(to: exchange, with: contents, of: place, status: nil)
         case .page:
             let entries = try await place.source.list(path)
-            let answer = await withTaskExecutorPreference(globalConcurrentExecutor) {
+            let answer = await offLoop {
                 let title = singleLine(contents.description.name)
                 return PageAnswer(Listing(entries, mount: place.mount, path: path, title: title).page())
             }
             try await exchange.respond(answer.head, body: answer.body)
         case .playlist:
             let base = try BaseURL(of: exchange.request)
-            let answer = await withTaskExecutorPreference(globalConcurrentExecutor) {
+            let answer = await offLoop {
                 PageAnswer(
                     Playlist(contents, mount: place.mount, base: base),
                     name: Playlist.name(forItem: contents.description.name)
@@ -221,7 +221,7 @@ struct ItemRoutes: Sendable {
         status: Int?
     ) async throws {
         let id = contents.description.id
-        var answer = await withTaskExecutorPreference(globalConcurrentExecutor) {
+        var answer = await offLoop {
             let state = await place.source.status(id)?.state ?? .stored
             let document = ItemDocument(contents, state: state, mount: place.mount) { path in
                 media.cachedBytes(of: path, place.entry)
@@ -252,7 +252,7 @@ private struct Place: Sendable {
     /// - Parameter mayHelp: whether what the reference says of where a known item is to be had may be used.
     func contents(of reference: ItemReference, isKnown: Bool, mayHelp: Bool) async throws -> ItemContents {
         guard isKnown, mayHelp else { return try await contents(of: isKnown ? nil : reference, or: reference.id) }
-        return try await withTaskExecutorPreference(globalConcurrentExecutor) {
+        return try await offLoop {
             guard let description = try await source.describe(reference) else { throw Self.justRemoved }
             return ItemContents(description)
         }
@@ -262,7 +262,7 @@ private struct Place: Sendable {
 
     private func contents(of reference: ItemReference?, or id: ItemID) async throws -> ItemContents {
         // Off the event loop: an item may have thousands of files.
-        try await withTaskExecutorPreference(globalConcurrentExecutor) {
+        try await offLoop {
             if let reference { return ItemContents(try await source.resolve(reference)) }
             guard let description = try await source.describe(id) else { throw Self.justRemoved }
             return ItemContents(description)

@@ -52,7 +52,7 @@ package struct AdminDispatcher: RequestDispatcher {
             return Self.text(reason.map { "\($0)\n" } ?? "ready\n", status: reason == nil ? .ok : .serviceUnavailable)
         }
         router.get("/metrics") { _, _ in
-            Self.text(await offLoop { metrics.page() }, type: PrometheusRegistry.contentType)
+            Self.text(metrics.page(), type: PrometheusRegistry.contentType)
         }
         router.get("/admin/v1/config") { _, _ in Self.text(configuration, type: "application/toml; charset=utf-8") }
         cache?.add(to: router)
@@ -72,8 +72,7 @@ package struct AdminDispatcher: RequestDispatcher {
         let (responder, logger) = (responder, logger)
         if request.head.method == .other("PURGE"), let purge {
             let operation = Dispatch.Operation(route: .admin, source: "", firstByteDeadline: .seconds(20)) { exchange in
-                let response = try await purge(request)
-                try await exchange.send(response)
+                try await offLoop { try await exchange.send(purge(request)) }
             }
             return .run(operation)
         }
@@ -84,7 +83,9 @@ package struct AdminDispatcher: RequestDispatcher {
             source: "",
             firstByteDeadline: isAdding ? ItemAdministration.patience : .seconds(20)
         ) { exchange in
-            try await exchange.forward(to: responder, logger: logger)
+            // Metrics and reports block; whether the gateway is well does not wait behind them.
+            guard route != .health else { return try await exchange.forward(to: responder, logger: logger) }
+            try await offLoop { try await exchange.forward(to: responder, logger: logger) }
         }
         return .run(operation)
     }

@@ -42,7 +42,7 @@ package struct PageRouter: Sendable {
 
     /// Off the event loop: a page of a large directory takes its time to write.
     func respond(to exchange: Exchange) async throws {
-        try await withTaskExecutorPreference(globalConcurrentExecutor) {
+        try await offLoop {
             try await exchange.forward(to: responder, logger: logger)
         }
     }
@@ -60,7 +60,7 @@ package struct PageRouter: Sendable {
         guard let source = entry.listing else { throw error }
         if let subRip = SubtitleTrack.subRip(behind: path), case .enabled(let media) = entry.state {
             // Off the event loop, as pages are.
-            try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            try await offLoop {
                 try await ConvertedSubtitle(source: media, path: subRip).respond(to: exchange, missing: error)
             }
             return
