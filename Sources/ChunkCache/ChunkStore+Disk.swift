@@ -8,13 +8,54 @@ extension ChunkStore {
     /// the cache.
     ///
     /// - Parameter part: offsets in the chunk; it is cut at the chunk's end.
-    func prepare(_ id: ChunkID, _ part: Range<Int>) async {
+    package func prepare(_ id: ChunkID, _ part: Range<Int>) async {
         await withCheckedContinuation { continuation in
-            pool.submit { _ in
-                self.prepareNow(id, part)
-                continuation.resume()
-            }
+            prepare(id, part) { continuation.resume() }
         }
+    }
+
+    /// - Parameter done: is called on a thread of a pool.
+    private func prepare(_ id: ChunkID, _ part: Range<Int>, done: @escaping @Sendable () -> Void) {
+        let read: @Sendable (NIOThreadPool.WorkItemState) -> Void = { _ in
+            self.prepareNow(id, part)
+            done()
+        }
+        guard table.isReady(id), !isMemoryShort, !mayLookUp(id) else { return pool.submit(read) }
+        // What is in memory does not wait behind what is read from the disk.
+        copyPool.submit { _ in
+            if self.isInMemory(id, part) { done() } else { self.pool.submit(read) }
+        }
+    }
+
+    /// Whether an event loop may look the chunk up in the database: the pages of its key were in memory a moment ago.
+    func mayLookUp(_ id: ChunkID) -> Bool { lookUps.contains(id.object, id.index / Self.neighbours) }
+
+    /// Chunks whose keys are in one page, or two next to each other: one that is not among the last has at least 25.
+    private static let neighbours: UInt64 = 16
+
+    /// Looks a chunk up, so that an event loop may do it, and with its neighbours, for the next moment. Blocks, if pages of
+    /// their keys have left memory.
+    private func lookUp(
+        _ id: ChunkID,
+        in chunks: LMDBTable,
+        _ transaction: borrowing LMDBReadTransaction
+    ) throws -> UnsafeRawBufferPointer? {
+        let first = id.index / Self.neighbours * Self.neighbours
+        for index in [first, first + Self.neighbours - 1] {
+            _ = try transaction.place(of: ChunkID(object: id.object, index: index), in: chunks)
+        }
+        lookUps.insert(id.object, id.index / Self.neighbours)
+        return try transaction.place(of: id, in: chunks)
+    }
+
+    /// Whether a part of a chunk that is ready can be sent as soon as it is looked up. Blocks as ``lookUp`` does.
+    private func isInMemory(_ id: ChunkID, _ part: Range<Int>) -> Bool {
+        guard let (environment, chunks) = writer.reading else { return false }
+        let found = try? environment.read { transaction in
+            guard let place = try lookUp(id, in: chunks, transaction) else { return false }
+            return Self.bytes(part, of: place).map { isResident($0, of: place, id) } ?? false
+        }
+        return found ?? false
     }
 
     /// Whether memory is so short that what is read into it leaves within seconds. Then an event loop that takes bytes from
@@ -77,10 +118,7 @@ extension ChunkStore {
         guard !part.isEmpty, isStored(id), !seemsResident(id, part) else { return }
         let isNew = preparing.withLock { $0.count < 64 && $0.insert(id).inserted }
         guard isNew else { return }
-        pool.submit { _ in
-            self.prepareNow(id, part)
-            self.preparing.withLock { _ = $0.remove(id) }
-        }
+        prepare(id, part) { self.preparing.withLock { _ = $0.remove(id) } }
     }
 
     /// Whether the chunk is ready, and both ends of the part in memory. Where that is short nobody asks, and it is so if the
@@ -88,12 +126,10 @@ extension ChunkStore {
     private func seemsResident(_ id: ChunkID, _ part: Range<Int>) -> Bool {
         guard table.isReady(id) else { return false }
         if isMemoryShort { return wasRead(id, part) }
-        guard let (environment, chunks) = writer.reading else { return false }
+        guard mayLookUp(id), let (environment, chunks) = writer.reading else { return false }
         let found = try? environment.read { transaction in
-            guard let place = try transaction.place(of: id, in: chunks), let bytes = Self.bytes(part, of: place) else {
-                return false
-            }
-            return Residency.hasEnds(bytes)
+            guard let place = try transaction.place(of: id, in: chunks) else { return false }
+            return Self.bytes(part, of: place).map { Residency.hasEnds($0) } ?? false
         }
         return found ?? false
     }
@@ -105,7 +141,7 @@ extension ChunkStore {
         guard let (environment, chunks) = writer.reading else { return table.remove(id) }
         do {
             let found = try environment.withPlace { transaction in
-                try transaction.place(of: id, in: chunks)
+                try lookUp(id, in: chunks, transaction)
             } _: { place -> Check in
                 guard isVerified else {
                     let check = try check(id, in: place, environment, chunks)

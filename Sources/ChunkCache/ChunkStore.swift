@@ -20,6 +20,8 @@ package final class ChunkStore: Sendable {
     /// For copies.
     let copyPool: NIOThreadPool
     let residents = ResidencyMemory()
+    /// Which chunks were looked up by a thread that may wait, neighbourhood by neighbourhood.
+    let lookUps: ResidencyMemory
     /// What was read from the disk, block by block.
     let reads: ResidencyMemory
     let copies = CopyBuffers()
@@ -37,18 +39,21 @@ package final class ChunkStore: Sendable {
     ///   - pool: runs what may wait for the disk; it must outlive the cache.
     ///   - copyPool: runs what takes a moment, for a client that waits; it must outlive the cache.
     ///   - reads: notes what is read from the disk.
+    ///   - lookUps: notes what is looked up. Its pages do not leave memory as fast as that, unless memory is very short.
     /// - Throws: ``CacheInUse`` if another process has it.
     package init(
         _ settings: ChunkStoreSettings,
         pool: NIOThreadPool,
         copyPool: NIOThreadPool? = nil,
         reads: ResidencyMemory = ResidencyMemory(),
+        lookUps: ResidencyMemory = ResidencyMemory(trust: 4),
         logger: Logger
     ) throws {
         self.settings = settings
         self.pool = pool
         self.copyPool = copyPool ?? pool
         self.reads = reads
+        self.lookUps = lookUps
         budget = FillBudget(bytes: settings.fillBytes)
         scrubbing = Mutex(Scrub(bytesPerSecond: settings.scrubRate))
         directory = ObjectDirectory(
@@ -243,16 +248,13 @@ package final class ChunkStore: Sendable {
         _ chunks: LMDBTable,
         _ transaction: borrowing LMDBReadTransaction
     ) throws -> UnsafeRawBufferPointer? {
-        try transaction.withValue(for: id, in: chunks) { value in
-            value.withUnsafeBytes { bytes in
-                guard let part = Self.bytes(range, of: bytes), isResident(part, of: bytes, id) else { return nil }
-                return part
-            }
-        } ?? nil
+        guard mayLookUp(id), let place = try transaction.place(of: id, in: chunks) else { return nil }
+        guard let part = Self.bytes(range, of: place), isResident(part, of: place, id) else { return nil }
+        return part
     }
 
     /// - Parameter part: what is wanted of `value`.
-    private func isResident(_ part: UnsafeRawBufferPointer, of value: UnsafeRawBufferPointer, _ id: ChunkID) -> Bool {
+    func isResident(_ part: UnsafeRawBufferPointer, of value: UnsafeRawBufferPointer, _ id: ChunkID) -> Bool {
         if residents.contains(id.object, id.index) { return true }
         // For a small part the kernel need not look at the whole chunk.
         if part.count >= value.count / 8, Residency.isResident(value) {

@@ -2,8 +2,19 @@ import CLinux
 import Glibc
 import NIOCore
 
-/// Bytes of the map by way of the file, which never waits for a page of the map.
+/// What is in memory of the map, and its bytes by way of the file, which never waits for a page of the map.
 extension LMDBEnvironment {
+    /// Keeps in memory what every transaction reads: the two meta pages, and the table of readers. They are few, but after
+    /// an idle night the first of an event loop's transactions would wait for the disk at each.
+    func keepEntrance() {
+        MappedArea.keep(map.metaPages)
+        // Opened once more, the file would lose LMDB's lock on it when it is closed.
+        guard let directory = realpath(settings.directory, nil) else { return }
+        defer { free(directory) }
+        let table = String(cString: directory) + "/lock.mdb"
+        for area in MappedArea.all where area.path == table { area.keep() }
+    }
+
     /// Copies `bytes`, which lie in the map, as far as they are in memory: without a wait for the disk, even if they leave
     /// memory at this moment.
     func copyResident(_ bytes: UnsafeRawBufferPointer, to buffer: inout ByteBuffer) {

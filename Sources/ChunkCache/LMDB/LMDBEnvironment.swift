@@ -42,6 +42,7 @@ package final class LMDBEnvironment: Sendable {
             throw error
         }
         self.environment = LMDBPointer(raw: raw)
+        keepEntrance()
     }
 
     deinit { close() }

@@ -54,6 +54,9 @@ struct LMDBMap: Sendable {
         return size - offset >= UInt(bytes.count) ? Int64(offset) : nil
     }
 
+    /// The two pages with which every transaction begins.
+    var metaPages: Range<UInt> { start..<start + UInt(DataFileCheck.metaPages) * Self.pageSize }
+
     private static var pageSize: UInt { UInt(DataFileCheck.pageSize) }
 
     /// Looks at a value before LMDB frees its pages.

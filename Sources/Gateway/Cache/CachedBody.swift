@@ -43,7 +43,7 @@ package final class CachedBody: DirectBody {
     package let bytesPerTurn: Int64 = 2 << 20
 
     package func send(_ range: Range<Int64>, after head: ByteBuffer, to socket: Int32) -> DirectSendResult {
-        guard !cache.isMemoryShort, begin(at: range.lowerBound) else { return .unavailable }
+        guard !cache.isMemoryShort else { return .unavailable }
         let result = cache.withBytes(of: object, at: range) { parts in Self.send(head, parts, to: socket) }
         let sent =
             switch result {
@@ -56,7 +56,7 @@ package final class CachedBody: DirectBody {
     }
 
     package func copy(_ range: Range<Int64>) -> ByteBuffer? {
-        guard !cache.isMemoryShort, begin(at: range.lowerBound) else { return nil }
+        guard !cache.isMemoryShort else { return nil }
         let copied = cache.withBytes(of: object, at: range) { parts in
             var buffer = ByteBuffer()
             for part in parts { buffer.writeBytes(part) }
@@ -71,8 +71,8 @@ package final class CachedBody: DirectBody {
     ///
     /// - Returns: how many; none if they cannot be had from the cache.
     func sendCopy(_ range: Range<Int64>, to exchange: Exchange) async throws -> Int64 {
-        guard begin(at: range.lowerBound) else { return 0 }
         let id = object.chunk(at: range.lowerBound)
+        if progress.withLock({ $0.used != id.index }) { cache.prefetch(behind: id, of: object, upTo: end) }
         let sent = try await cache.withCopy(of: id, object.part(of: id, in: range)) { copy in
             noteUse(of: range.lowerBound..<range.lowerBound + Int64(copy.readableBytes))
             try await exchange.write(copy, fromSource: takeFetchedBytes() > 0)
@@ -81,37 +81,25 @@ package final class CachedBody: DirectBody {
         return sent ?? 0
     }
 
-    /// Whether the chunk at `position` is ready, which counts as a use of it if the body was in another one before.
-    private func begin(at position: Int64) -> Bool {
-        let id = object.chunk(at: position)
-        if progress.withLock({ $0.used == id.index }) { return true }
-        guard let use = cache.use(id, of: object) else { return false }
-        progress.withLock { ($0.used, $0.isFetched) = (id.index, use == .first) }
-        cache.prefetch(behind: id, of: object, upTo: end)
-        return true
-    }
-
-    /// Bytes in `range` went out: of the chunk that was begun, and perhaps of ones behind it, which are used now if they
-    /// were not with it.
+    /// Bytes in `range` went out: each chunk of theirs is used now, unless the body was in it before.
     private func noteUse(of range: Range<Int64>) {
         guard !range.isEmpty else { return }
         let last = object.chunk(at: range.upperBound - 1)
         var id = object.chunk(at: range.lowerBound)
-        let used: UInt64?
-        var isFetched: Bool
-        (used, isFetched) = progress.withLock { ($0.used, $0.isFetched) }
+        var (used, isFetched) = progress.withLock { ($0.used, $0.isFetched) }
+        let old = used
         var fetchedBytes: Int64 = 0
         while true {
+            if used != id.index { (used, isFetched) = (id.index, cache.use(id, of: object) == .first) }
             if isFetched { fetchedBytes += Int64(range.clamped(to: object.range(of: id)).count) }
             guard id.index < last.index else { break }
             id = ChunkID(object: id.object, index: id.index + 1)
-            isFetched = cache.use(id, of: object) == .first
         }
         progress.withLock { progress in
-            (progress.used, progress.isFetched) = (last.index, isFetched)
+            (progress.used, progress.isFetched) = (used, isFetched)
             progress.fetchedBytes += fetchedBytes
         }
-        if used != last.index { cache.prefetch(behind: last, of: object, upTo: end) }
+        if old != last.index { cache.prefetch(behind: last, of: object, upTo: end) }
     }
 
     private static let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT)

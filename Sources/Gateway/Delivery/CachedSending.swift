@@ -35,7 +35,8 @@ struct CachedSending {
             switch try await step(of: reader, at: position) {
             case .stored(let end) where failures < 3:
                 try await begin()
-                if cache.isMemoryShort {
+                // What has left memory again when its turn comes, or waits long for it, is copied.
+                if cache.isMemoryShort || failures == 2 {
                     let sent = try await direct.sendCopy(position..<range.upperBound, to: exchange)
                     position += sent
                     failures = sent > 0 ? 0 : failures + 1

@@ -38,10 +38,13 @@ struct TestCache: Sendable {
 
     /// Opens the cache, runs `body`, and closes it.
     ///
-    /// - Parameter chunks: how many there is room for.
+    /// - Parameters:
+    ///   - chunks: how many there is room for.
+    ///   - lookUps: holds for ever by itself, however slow the machine is.
     func open<Value>(
         chunks: Int64 = 1024,
         reads: ResidencyMemory = ResidencyMemory(),
+        lookUps: ResidencyMemory = CoarseClock().memory(),
         _ change: (inout ChunkStoreSettings) -> Void = { _ in },
         _ body: (ChunkStore) async throws -> Value
     ) async throws -> Value {
@@ -49,7 +52,7 @@ struct TestCache: Sendable {
         let size = chunks * (Self.chunkSize + 4096)
         var settings = ChunkStoreSettings(directory: path, size: size, chunkSize: Int(Self.chunkSize))
         change(&settings)
-        let store = try ChunkStore(settings, pool: pool, reads: reads, logger: log.logger)
+        let store = try ChunkStore(settings, pool: pool, reads: reads, lookUps: lookUps, logger: log.logger)
         defer { store.close() }
         // What was there has been found.
         await store.flush()
@@ -182,8 +185,10 @@ extension ChunkStore {
     /// Bytes of one chunk out of the database.
     func copy(_ range: Range<Int64>, of object: CachedObject) -> ByteBuffer? {
         let id = object.chunk(at: range.lowerBound)
-        guard use(id, of: object) != nil else { return nil }
-        return withBytes(of: object, at: range) { parts in ByteBuffer(bytes: parts[0]) }
+        guard let copy = withBytes(of: object, at: range, { parts in ByteBuffer(bytes: parts[0]) }),
+            use(id, of: object) != nil
+        else { return nil }
+        return copy
     }
 
     /// Waits until all that was being fetched has been stored or given up. Readers hold on to what they are in.
@@ -194,6 +199,7 @@ extension ChunkStore {
 
     /// Runs `body` while a read of the database goes on: no page that is freed meanwhile can be used again.
     func duringRead(of object: CachedObject, _ body: () async throws -> Void) async throws {
+        await prepare(object.chunk(at: 0), 0..<1)
         let (begun, end) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         Thread.detachNewThread {
             _ = self.withBytes(of: object, at: 0..<1) { _ in

@@ -17,6 +17,7 @@ struct CachedDeliveryTests {
     private func withCache(
         size cacheSize: Int64 = 64 << 20,
         reads: ResidencyMemory = ResidencyMemory(),
+        lookUps: ResidencyMemory = ResidencyMemory(trust: 4),
         _ options: TestGateway.Options = TestGateway.Options(),
         _ body: @Sendable (TestGateway, SyntheticSource, ChunkStore) async throws -> Void
     ) async throws {
@@ -27,7 +28,7 @@ struct CachedDeliveryTests {
         try await withTemporaryDirectory { directory in
             let settings = ChunkStoreSettings(directory: directory.path("cache"), size: cacheSize, chunkSize: 64 << 10)
             let logger = Logger.silent
-            let cache = try ChunkStore(settings, pool: pool, reads: reads, logger: logger)
+            let cache = try ChunkStore(settings, pool: pool, reads: reads, lookUps: lookUps, logger: logger)
             defer { cache.close() }
             var options = options
             options.cache = cache
@@ -99,6 +100,32 @@ struct CachedDeliveryTests {
             #expect(body.send(0..<1, after: ByteBuffer(), to: -1) == .unavailable)
             // Two of the one-byte ranges' chunk, four, two of thirteen, two, and all of the whole.
             #expect(cache.counters.hits.value - hits == 2 * (1 + 2 + 13 + 1) + 46)
+        }
+    }
+
+    @Test("whoever is so slow that every page of keys may have left memory meanwhile has hits all the same")
+    func slow() async throws {
+        let time = Observed(UInt64(1_000_000))
+        let forgetful = ResidencyMemory {
+            time.update { time in
+                time += 10_000
+                return time
+            }
+        }
+        try await withCache(lookUps: forgetful) { gateway, source, cache in
+            let client = try await gateway.client()
+            _ = try await client.request("/media/film.mkv")
+            await cache.flush()
+            let reads = source.counts.value.reads
+            for wanted in [0..<1, 65_535..<65_537, 100_000..<900_000] as [Range<Int64>] {
+                for _ in 0..<2 {
+                    let hit = try await client.request("/media/film.mkv", fields: Self.range(wanted))
+                    #expect(hit["Cache-Status"] == "test; hit")
+                    #expect(hit.body == film.bytes(wanted))
+                }
+            }
+            #expect(!cache.isMemoryShort)
+            #expect(source.counts.value.reads == reads)
         }
     }
 
