@@ -5,5 +5,14 @@
 package func offLoop<Value: Sendable, Failure: Error>(
     _ body: @concurrent @Sendable () async throws(Failure) -> Value
 ) async throws(Failure) -> Value {
-    try await withTaskExecutorPreference(globalConcurrentExecutor, operation: body)
+    try await withTaskExecutorPreference(globalConcurrentExecutor) { () async throws(Failure) -> Value in
+        changeThreads()
+        return try await body()
+    }
 }
+
+/// Swift (6.3) leaves out the change of threads at the start of a closure if that begins with a call of a function value
+/// that is not `@concurrent`, and which then runs on the event loop: here is something else to begin with.
+@inline(never)
+@_optimize(none)
+private func changeThreads() {}
