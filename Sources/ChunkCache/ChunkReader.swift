@@ -99,8 +99,7 @@ package final class ChunkReader: Sendable {
                     }
                 } else if !store.table.contains(id) {
                     leaveRun()
-                    store.counters.bypassed.add(1)
-                    object.lookups.bypassed.add(1)
+                    store.noteBypass(of: object)
                     return .bypass(upTo: partEnd)
                 }
             }

@@ -20,7 +20,7 @@ extension ChunkStore {
             self.prepareNow(id, part)
             done()
         }
-        guard table.isReady(id), !isMemoryShort, !mayLookUp(id) else { return pool.submit(read) }
+        guard table.isReady(id), !isMemoryShort else { return pool.submit(read) }
         // What is in memory does not wait behind what is read from the disk.
         copyPool.submit { _ in
             if self.isInMemory(id, part) { done() } else { self.pool.submit(read) }
@@ -33,18 +33,20 @@ extension ChunkStore {
     /// Chunks whose keys are in one page, or two next to each other: one that is not among the last has at least 25.
     private static let neighbours: UInt64 = 16
 
-    /// Looks a chunk up, so that an event loop may do it, and with its neighbours, for the next moment. Blocks, if pages of
-    /// their keys have left memory.
+    /// Looks a chunk up, so that an event loop may do it for the next moment, and with its neighbours, and with those behind
+    /// them, to which a reader may come meanwhile. Blocks, if pages of their keys have left memory.
     private func lookUp(
         _ id: ChunkID,
         in chunks: LMDBTable,
         _ transaction: borrowing LMDBReadTransaction
     ) throws -> UnsafeRawBufferPointer? {
-        let first = id.index / Self.neighbours * Self.neighbours
-        for index in [first, first + Self.neighbours - 1] {
-            _ = try transaction.place(of: ChunkID(object: id.object, index: index), in: chunks)
+        let place = id.index / Self.neighbours
+        for place in [place, place &+ 1] {
+            for index in [place &* Self.neighbours, place &* Self.neighbours &+ (Self.neighbours - 1)] {
+                _ = try transaction.place(of: ChunkID(object: id.object, index: index), in: chunks)
+            }
+            lookUps.insert(id.object, place)
         }
-        lookUps.insert(id.object, id.index / Self.neighbours)
         return try transaction.place(of: id, in: chunks)
     }
 
@@ -126,7 +128,8 @@ extension ChunkStore {
     private func seemsResident(_ id: ChunkID, _ part: Range<Int>) -> Bool {
         guard table.isReady(id) else { return false }
         if isMemoryShort { return wasRead(id, part) }
-        guard mayLookUp(id), let (environment, chunks) = writer.reading else { return false }
+        let ahead = ChunkID(object: id.object, index: id.index &+ Self.neighbours)
+        guard mayLookUp(id), mayLookUp(ahead), let (environment, chunks) = writer.reading else { return false }
         let found = try? environment.read { transaction in
             guard let place = try transaction.place(of: id, in: chunks) else { return false }
             return Self.bytes(part, of: place).map { Residency.hasEnds($0) } ?? false

@@ -39,7 +39,7 @@ package final class ChunkStore: Sendable {
     ///   - pool: runs what may wait for the disk; it must outlive the cache.
     ///   - copyPool: runs what takes a moment, for a client that waits; it must outlive the cache.
     ///   - reads: notes what is read from the disk.
-    ///   - lookUps: notes what is looked up. Its pages do not leave memory as fast as that, unless memory is very short.
+    ///   - lookUps: notes what is looked up. Pages of keys do not leave memory as fast as that, unless it is very short.
     /// - Throws: ``CacheInUse`` if another process has it.
     package init(
         _ settings: ChunkStoreSettings,
@@ -170,18 +170,15 @@ package final class ChunkStore: Sendable {
         if case .stored = table.state(of: id) { true } else { false }
     }
 
-    /// Notes that the chunk, which is one of `object`, is about to be sent from the cache. That is a hit, unless it was
-    /// fetched ahead and nobody came to it before: each chunk that is fetched for somebody is one miss.
-    ///
-    /// - Returns: `nil` if it is not ready.
-    package func use(_ id: ChunkID, of object: CachedObject) -> ChunkUse? {
-        let use = table.use(id)
+    /// Notes that the chunk, which is one of `object`, was sent from the cache, be it gone by now. That is a hit, unless it
+    /// was fetched ahead and nobody came to it before: each chunk that is fetched for somebody is one miss.
+    package func use(_ id: ChunkID, of object: CachedObject) -> ChunkUse {
+        let use = table.use(id) ?? .again
         switch use {
-        case nil: break
-        case .first?:
+        case .first:
             counters.missed.add(1)
             object.lookups.missed.add(1)
-        case .again?:
+        case .again:
             counters.hits.add(1)
             object.lookups.hits.add(1)
             object.countHit()
@@ -189,10 +186,17 @@ package final class ChunkStore: Sendable {
         return use
     }
 
+    /// Notes that a chunk of `object` was read from its source, and nothing of it kept.
+    package func noteBypass(of object: CachedObject) {
+        counters.bypassed.add(1)
+        object.lookups.bypassed.add(1)
+    }
+
     /// Lends bytes of chunk after chunk to `body`, straight from the database. Does not block: they are in memory.
     ///
     /// - Parameters:
-    ///   - range: positions in the object; it is cut where a chunk is not ready or not in memory.
+    ///   - range: positions in the object; it is cut where a chunk is not ready, not in memory, or was not looked up a
+    ///     moment ago.
     ///   - body: makes one system call with the parts, of which there is at least one; they must not outlive it.
     /// - Returns: `nil` if the first byte is not to be had.
     package func withBytes<Value>(
@@ -202,7 +206,8 @@ package final class ChunkStore: Sendable {
     ) -> Value? {
         // Asked before the transaction begins: what is ready then is in what it sees.
         let ready = readyChunks(of: object, in: range)
-        guard ready > 0, let (environment, chunks) = writer.reading else { return nil }
+        guard ready > 0, mayLookUp(object.chunk(at: range.lowerBound)), let (environment, chunks) = writer.reading
+        else { return nil }
         let result = try? environment.read { transaction in
             try withUnsafeTemporaryAllocation(
                 of: UnsafeRawBufferPointer.self,

@@ -38,7 +38,6 @@ package struct GatewayService: Sendable {
         let cachePool = NIOThreadPool(numberOfThreads: cacheThreads)
         cachePool.start()
         cachePool.goBehindOthers(count: cacheThreads)
-        cachePool.submit { _ in ProgramMemory.keepCode() }
         let cache =
             config.cache.enabled
             ? try ChunkStore(
@@ -47,6 +46,8 @@ package struct GatewayService: Sendable {
                 copyPool: pool,
                 logger: telemetry.logger
             ) : nil
+        // Behind the cache, which has little to keep and is to have it.
+        cachePool.submit { [logger = telemetry.logger] _ in ProgramMemory.keepCode(logger) }
         let table = setup.makeSources(logger: telemetry.logger, pool: pool, objects: status.objects)
         let dataDrain = DrainClock(patience: config.server.drainDeadline)
         let routes = cache.map { cache in

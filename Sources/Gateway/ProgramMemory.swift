@@ -1,4 +1,5 @@
 package import ChunkCache
+import Logging
 
 /// The code of this process.
 package enum ProgramMemory {
@@ -9,8 +10,14 @@ package enum ProgramMemory {
     /// event loop waits for the disk in the middle of a request. Blocks.
     ///
     /// What others than root may lock (RLIMIT_MEMLOCK) has to hold all of it.
-    static func keepCode() {
-        for area in codeAreas where area.addresses.count <= largestArea { area.keep() }
+    static func keepCode(_ logger: Logger) {
+        let areas = codeAreas.filter { $0.addresses.count <= largestArea }
+        let refused = areas.filter { !$0.keep() }.reduce(0) { $0 + $1.addresses.count }
+        guard refused > 0 else { return }
+        logger.info(
+            "not all of the program may be kept in memory: where that gets short, clients may wait for it",
+            metadata: ["bytes": "\(refused)", "limit": "RLIMIT_MEMLOCK"]
+        )
     }
 
     /// Where the program's files lie, and its libraries'.

@@ -35,12 +35,15 @@ package struct MappedArea: Sendable, Equatable {
         isShared = fields[1].hasSuffix("s")
     }
 
-    /// Has the kernel read it into memory and keep it there, as far as it lets this process (RLIMIT_MEMLOCK). Blocks.
-    package func keep() { Self.keep(addresses) }
+    /// Has the kernel read it into memory and keep it there. Blocks.
+    ///
+    /// - Returns: `false` if it does not let this process (RLIMIT_MEMLOCK).
+    @discardableResult
+    package func keep() -> Bool { Self.keep(addresses) }
 
     /// The same for a part of an area.
-    static func keep(_ addresses: Range<UInt>) {
-        // What is refused stays as it was.
-        mlock(UnsafeRawPointer(bitPattern: addresses.lowerBound), addresses.count)
+    @discardableResult
+    static func keep(_ addresses: Range<UInt>) -> Bool {
+        mlock(UnsafeRawPointer(bitPattern: addresses.lowerBound), addresses.count) == 0
     }
 }

@@ -72,7 +72,6 @@ package final class CachedBody: DirectBody {
     /// - Returns: how many; none if they cannot be had from the cache.
     func sendCopy(_ range: Range<Int64>, to exchange: Exchange) async throws -> Int64 {
         let id = object.chunk(at: range.lowerBound)
-        if progress.withLock({ $0.used != id.index }) { cache.prefetch(behind: id, of: object, upTo: end) }
         let sent = try await cache.withCopy(of: id, object.part(of: id, in: range)) { copy in
             noteUse(of: range.lowerBound..<range.lowerBound + Int64(copy.readableBytes))
             try await exchange.write(copy, fromSource: takeFetchedBytes() > 0)

@@ -10,6 +10,8 @@ struct CachedSending {
     let range: Range<Int64>
     /// How many bytes ahead of a reader are fetched at most.
     var readAhead: Int64 = 8 << 20
+    /// What has sent some of the object for the same answer, and counted that.
+    var body: CachedBody?
     /// Reads the object.
     let source: ByteSource
     /// Whether an error, which ended what another reader began to fetch, says nothing about this one.
@@ -28,14 +30,14 @@ struct CachedSending {
             isFinal: { ($0 as? SourceError)?.isFinal ?? ($0 is OriginBody.Refusal) },
             source: inTurns(on: exchange.loop)
         )
-        let direct = CachedBody(cache, object, upTo: range.upperBound)
+        let direct = body ?? CachedBody(cache, object, upTo: range.upperBound)
         var position = range.lowerBound
         var (turn, failures) = (0, 0)
         while position < range.upperBound {
             switch try await step(of: reader, at: position) {
             case .stored(let end) where failures < 3:
                 try await begin()
-                // What has left memory again when its turn comes, or waits long for it, is copied.
+                // Nor does it help to get ready what has left memory, or is out of date, when its turn comes.
                 if cache.isMemoryShort || failures == 2 {
                     let sent = try await direct.sendCopy(position..<range.upperBound, to: exchange)
                     position += sent
@@ -52,14 +54,20 @@ struct CachedSending {
                 try await begin()
                 direct.noteFetched(object.chunk(at: position))
                 position += Int64(buffer.readableBytes)
+                failures = 0
                 turn += buffer.readableBytes
                 try await exchange.write(buffer, fromSource: true)
                 if turn >= Self.bytesPerTurn {
                     turn = 0
                     try await exchange.endTurn()
                 }
-            // Memory is so short that what was read in is gone before it can be sent: around the cache.
-            case .bypass(let end), .stored(let end):
+            case .stored(let end):
+                // Memory is so short that what was read in is gone before it can be sent: around the cache.
+                cache.noteBypass(of: object)
+                failures = 0
+                try await copy(position..<end, to: exchange, begin: begin)
+                position = end
+            case .bypass(let end):
                 failures = 0
                 try await copy(position..<end, to: exchange, begin: begin)
                 position = end

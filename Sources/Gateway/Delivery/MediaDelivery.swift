@@ -65,14 +65,15 @@ package final class MediaDelivery: Sendable {
         }
     }
 
-    /// Goes on with an answer whose head is set and of which the cache had only the beginning.
+    /// Goes on with an answer whose head is set and of which the cache had only the beginning, which `direct` has sent.
     func resume(
         _ exchange: Exchange,
         _ cached: CachedObject,
         _ range: Range<Int64>,
+        _ direct: CachedBody,
         _ lease: Lease?
     ) async throws {
-        var body = Body(range, head: nil, lease: lease)
+        var body = Body(range, head: nil, lease: lease, direct: direct)
         do {
             try await send(&body, of: cached, revisionOf(cached), to: exchange)
         } catch let error as SourceError where error.code == .changed || error.code == .notFound {
@@ -217,12 +218,15 @@ package final class MediaDelivery: Sendable {
         private var head: ResponseHead?
         /// Held to the end of the answer, so that an item with readers is never idle.
         private var lease: Lease?
+        /// What has sent some of it from the cache.
+        let direct: CachedBody?
 
-        init(_ range: Range<Int64>, head: ResponseHead?, lease: Lease?) {
+        init(_ range: Range<Int64>, head: ResponseHead?, lease: Lease?, direct: CachedBody? = nil) {
             position = range.lowerBound
             end = range.upperBound
             self.head = head
             self.lease = lease
+            self.direct = direct
         }
 
         /// Sets the head, once there are bytes to follow it; by then the item they are from is loaded, if it has to be.
@@ -244,7 +248,8 @@ package final class MediaDelivery: Sendable {
             cache: cache,
             object: cached,
             range: body.position..<body.end,
-            readAhead: (source.readsAhead ? 2 : 8) << 20
+            readAhead: (source.readsAhead ? 2 : 8) << 20,
+            body: body.direct
         ) { [entry, meter, client = exchange.request.readClient] range in
             meter?.countRead(of: entry.name)
             let bytes = try await ReadClient.$current.withValue(client) {

@@ -53,10 +53,11 @@ struct Forwarding: Sendable {
             return .answer(head, body: nil, route: .media, source: routes.entry.name)
         }
         guard responses.cache.isReady(representation.object.chunk(at: answer.range.lowerBound)) else { return nil }
+        let body = CachedBody(responses.cache, representation.object, upTo: answer.range.upperBound)
         return .direct(
             DirectAnswer(
                 head: head,
-                body: CachedBody(responses.cache, representation.object, upTo: answer.range.upperBound),
+                body: body,
                 range: answer.range,
                 lease: nil,
                 route: .media,
@@ -64,7 +65,7 @@ struct Forwarding: Sendable {
                 firstByteDeadline: routes.entry.firstByteDeadline,
                 rest: { exchange, position in
                     let rest = position..<answer.range.upperBound
-                    try await send(representation, rest, isBegun: true, to: exchange) {}
+                    try await send(representation, rest, isBegun: true, body, to: exchange) {}
                     try await exchange.finish()
                 }
             )
@@ -209,20 +210,23 @@ struct Forwarding: Sendable {
         try await exchange.finish()
     }
 
-    /// - Parameter isBegun: whether the client has bytes of the body already.
+    /// - Parameters:
+    ///   - isBegun: whether the client has bytes of the body already.
+    ///   - direct: what has sent them.
     /// - Throws: ``SourceError``, `changed` if the origin has another body by now, which is forgotten then;
     ///   ``OriginBody/Refusal``.
     private func send(
         _ representation: Representation,
         _ range: Range<Int64>,
         isBegun: Bool,
+        _ direct: CachedBody? = nil,
         to exchange: Exchange,
         begin: () async throws -> Void
     ) async throws {
         guard let cache = routes.responses?.cache else { return }
         let body = body(of: representation, isBegun: isBegun)
         let (meter, name) = (routes.meter, routes.entry.name)
-        let sending = CachedSending(cache: cache, object: representation.object, range: range) { range in
+        let sending = CachedSending(cache: cache, object: representation.object, range: range, body: direct) { range in
             let next = try await body.read(range)
             return {
                 let piece = try await next()

@@ -193,11 +193,12 @@ extension MediaDelivery {
         }
         let outcome = CacheOutcome(range, of: cached, in: cache)
         let lease = source.lease(path)
+        let body = CachedBody(cache, cached, upTo: range.upperBound)
         return DirectAnswer(
             head: isDownload
                 ? response.head(plan, of: known.info, name: path.name, isDownload: true, cache: outcome)
                 : response.head(plan, of: known.info, known.fields, outcome),
-            body: CachedBody(cache, cached, upTo: range.upperBound),
+            body: body,
             range: range,
             lease: lease,
             route: .media,
@@ -205,7 +206,7 @@ extension MediaDelivery {
             firstByteDeadline: entry.firstByteDeadline,
             others: isRepeatable ? self : nil,
             rest: { [self] exchange, position in
-                try await resume(exchange, cached, position..<range.upperBound, lease)
+                try await resume(exchange, cached, position..<range.upperBound, body, lease)
             }
         )
     }

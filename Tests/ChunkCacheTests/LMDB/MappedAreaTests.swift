@@ -10,6 +10,10 @@ struct MappedAreaTests {
                 0x5e0_cbea_3000..<0x5e0_cd51_2000, "/usr/bin/media gateway", false
             ),
             (
+                "5e0cd71d000-5e0cd725000 rw-p 0187 fe:00 98 /usr/bin/media-gateway",
+                0x5e0_cd71_d000..<0x5e0_cd72_5000, "/usr/bin/media-gateway", false
+            ),
+            (
                 "7ff8a5e00000-7ff9d3f48000 r--s 0000 fe:00 98 /var/cache/data.mdb",
                 0x7ff8_a5e0_0000..<0x7ff9_d3f4_8000, "/var/cache/data.mdb", true
             ),

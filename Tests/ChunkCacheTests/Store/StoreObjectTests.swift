@@ -153,7 +153,7 @@ struct StoreObjectTests {
                 for minutes in [0, 30, 60] {
                     store.maintain(now: start + .seconds(minutes * 60))
                     await store.flush()
-                    for _ in 0..<4 { #expect(store.use(object.chunk(at: 0), of: object) != nil) }
+                    for _ in 0..<4 { #expect(store.use(object.chunk(at: 0), of: object) == .again) }
                     heat = heat * (minutes > 0 ? 0.5.squareRoot() : 1) + 4
                     #expect(abs(object.heat - heat) < 1e-9)
                 }

@@ -185,9 +185,8 @@ extension ChunkStore {
     /// Bytes of one chunk out of the database.
     func copy(_ range: Range<Int64>, of object: CachedObject) -> ByteBuffer? {
         let id = object.chunk(at: range.lowerBound)
-        guard let copy = withBytes(of: object, at: range, { parts in ByteBuffer(bytes: parts[0]) }),
-            use(id, of: object) != nil
-        else { return nil }
+        let copy = withBytes(of: object, at: range) { parts in ByteBuffer(bytes: parts[0]) }
+        if copy != nil { _ = use(id, of: object) }
         return copy
     }
 

@@ -97,7 +97,7 @@ import Testing
     func lookups() async throws {
         try await CacheUnderTest.with(Self.objects) { cache in
             let one = try #require(cache.store.objects.first { $0.record.source == "other" })
-            for _ in 0..<3 { #expect(cache.store.use(one.chunk(at: 0), of: one) != nil) }
+            for _ in 0..<3 { #expect(cache.store.use(one.chunk(at: 0), of: one) == .again) }
             try await cache.put("gone", "a", size: 10)
             cache.store.purge { $0.source == "gone" }
             await cache.store.flush()
@@ -120,7 +120,7 @@ import Testing
             let now = Int64(Date().timeIntervalSince1970)
             try await cache.put("media", "new.mkv", size: 10, created: (now - 7200) * 1_000_000_000)
             let one = try #require(cache.store.objects.first { $0.record.source == "other" })
-            #expect(cache.store.use(one.chunk(at: 0), of: one) != nil)
+            #expect(cache.store.use(one.chunk(at: 0), of: one) == .again)
             try await cache.serve { admin in
                 let report = try Self.decode(CacheReport.self, try await admin.request("GET", "/admin/v1/cache"))
                 let ages = try #require(report.ages)
@@ -204,7 +204,7 @@ import Testing
     func order() async throws {
         try await CacheUnderTest.with(Self.objects) { cache in
             let two = try #require(cache.store.objects.first { $0.record.path == Array("films/two.mkv".utf8) })
-            for _ in 0..<3 { #expect(cache.store.use(two.chunk(at: 0), of: two) != nil) }
+            for _ in 0..<3 { #expect(cache.store.use(two.chunk(at: 0), of: two) == .again) }
             try await cache.put("media", "aged.mkv", size: 10, created: 1_500_000_000_000_000_000)
             try await cache.serve { admin in
                 for (order, path, hits) in [

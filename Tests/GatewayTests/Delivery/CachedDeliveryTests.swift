@@ -103,20 +103,25 @@ struct CachedDeliveryTests {
         }
     }
 
-    @Test("whoever is so slow that every page of keys may have left memory meanwhile has hits all the same")
-    func slow() async throws {
-        let time = Observed(UInt64(1_000_000))
+    @Test(
+        "an answer that is so slow that pages of keys may have left memory meanwhile is made of hits, each counted once",
+        arguments: [1, 2, 3, 5, 8, 13]
+    )
+    func slow(questions: UInt64) async throws {
+        let asked = Observed(UInt64(0))
+        // Every so many questions, all that was known is out of date.
         let forgetful = ResidencyMemory {
-            time.update { time in
-                time += 10_000
-                return time
-            }
+            1_000_000
+                + asked.update { asked in
+                    asked += 1
+                    return asked / questions
+                } * 10_000
         }
         try await withCache(lookUps: forgetful) { gateway, source, cache in
             let client = try await gateway.client()
             _ = try await client.request("/media/film.mkv")
             await cache.flush()
-            let reads = source.counts.value.reads
+            let (reads, hits) = (source.counts.value.reads, cache.counters.hits.value)
             for wanted in [0..<1, 65_535..<65_537, 100_000..<900_000] as [Range<Int64>] {
                 for _ in 0..<2 {
                     let hit = try await client.request("/media/film.mkv", fields: Self.range(wanted))
@@ -124,8 +129,12 @@ struct CachedDeliveryTests {
                     #expect(hit.body == film.bytes(wanted))
                 }
             }
+            let whole = try await client.request("/media/film.mkv")
+            #expect(whole.body == film.bytes(0..<size))
             #expect(!cache.isMemoryShort)
             #expect(source.counts.value.reads == reads)
+            #expect(cache.counters.bypassed.value == 0)
+            #expect(cache.counters.hits.value - hits == 2 * (1 + 2 + 13) + 46)
         }
     }
 
