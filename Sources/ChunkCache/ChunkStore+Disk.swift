@@ -78,6 +78,9 @@ extension ChunkStore {
         _ body: (ByteBuffer) async throws -> Value
     ) async throws -> Value? {
         let part = part.prefix(copies.length)
+        // Before it is made: many may be made before a client gets the first.
+        copies.noteHeld(part.count)
+        defer { copies.noteHeld(-part.count) }
         var copied = await on(copyPool) { self.copyNow(id, part) }
         if copied == nil {
             copied = await on(pool) {
@@ -89,8 +92,6 @@ extension ChunkStore {
             }
         }
         guard let copied else { return nil }
-        copies.noteHeld(part.count)
-        defer { copies.noteHeld(-part.count) }
         return try await body(copied)
     }
 

@@ -37,7 +37,7 @@ final class CopyBuffers: Sendable {
         return buffer.readableBytes > 0 ? buffer : nil
     }
 
-    /// Notes that a copy is held by a connection, or with a negative number that it no longer is.
+    /// Notes that a copy is to be made, and held by a connection, or with a negative number that it no longer is.
     func noteHeld(_ bytes: Int) { heldBytes.wrappingAdd(bytes, ordering: .relaxed) }
 
     func removeAll() { buffers.withLock { $0 = [] } }

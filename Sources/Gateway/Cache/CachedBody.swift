@@ -74,7 +74,7 @@ package final class CachedBody: DirectBody {
         let id = object.chunk(at: range.lowerBound)
         let sent = try await cache.withCopy(of: id, object.part(of: id, in: range)) { copy in
             noteUse(of: range.lowerBound..<range.lowerBound + Int64(copy.readableBytes))
-            try await exchange.write(copy, fromSource: takeFetchedBytes() > 0)
+            try await exchange.write(copy, from: takeFetchedBytes() > 0 ? .source : .cache)
             return Int64(copy.readableBytes)
         }
         return sent ?? 0

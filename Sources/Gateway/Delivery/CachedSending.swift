@@ -56,7 +56,7 @@ struct CachedSending {
                 position += Int64(buffer.readableBytes)
                 failures = 0
                 turn += buffer.readableBytes
-                try await exchange.write(buffer, fromSource: true)
+                try await exchange.write(buffer, from: .source)
                 if turn >= Self.bytesPerTurn {
                     turn = 0
                     try await exchange.endTurn()
@@ -104,7 +104,7 @@ struct CachedSending {
         while let buffer = try await next() {
             try await begin()
             turn += buffer.readableBytes
-            try await exchange.write(buffer, fromSource: true)
+            try await exchange.write(buffer, from: .source)
             if turn >= Self.bytesPerTurn {
                 turn = 0
                 try await exchange.endTurn()

@@ -304,7 +304,7 @@ package final class MediaDelivery: Sendable {
             body.position += Int64(buffer.readableBytes)
             meter?.countBytes(buffer.readableBytes, from: entry.name)
             // Let go before the next pull, so that the source can fill the same storage again.
-            try await exchange.write(consume buffer, fromSource: true)
+            try await exchange.write(consume buffer, from: .source)
             // Neither side may ever have to wait: the other connections of the event loop get their turn all the same.
             if turn >= Self.bytesPerTurn {
                 turn = 0

@@ -93,7 +93,7 @@ extension Forwarding {
             try await inspect(piece)
             turn += piece.readableBytes
             routes.meter?.countBytes(piece.readableBytes, from: routes.entry.name)
-            try await exchange.write(piece, fromSource: true)
+            try await exchange.write(piece, from: .source)
             if turn >= Self.bytesPerTurn {
                 turn = 0
                 try await exchange.endTurn()

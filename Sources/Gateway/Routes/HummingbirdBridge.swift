@@ -23,7 +23,7 @@ extension Exchange {
     /// Has one of Hummingbird's responders answer.
     ///
     /// The responder is called directly, without Hummingbird's own channel: its writer runs ahead of the socket, does
-    /// not notice a client that left, and lets a body end short. Here the body goes through ``write(_:fromSource:)``.
+    /// not notice a client that left, and lets a body end short. Here the body goes through ``write(_:from:)``.
     func forward(to responder: any HTTPResponder<GatewayRequestContext>, logger: Logger) async throws {
         let head = HTTPRequest(
             method: request.head.routedMethod,

@@ -52,7 +52,7 @@ extension ConnectionHandler {
     }
 
     /// - Returns: whether the kernel has all of it.
-    func write(_ bytes: ByteBuffer, fromSource: Bool, transferID: UInt64) throws -> Bool {
+    func write(_ bytes: ByteBuffer, from origin: ByteOrigin, transferID: UInt64) throws -> Bool {
         let transfer = try transfer(transferID)
         guard let context else { throw CancellationError() }
         let count = Int64(bytes.readableBytes)
@@ -61,7 +61,7 @@ extension ConnectionHandler {
             guard count <= remaining else { throw BodyLengthError.tooLong }
             transfer.remaining = remaining - count
         }
-        if fromSource { transfer.stages.mark(.sourceByte, at: context.eventLoop.now.nanoseconds) }
+        if origin == .source { transfer.stages.mark(.sourceByte, at: context.eventLoop.now.nanoseconds) }
         transfer.sourceWaitEnds(at: context.eventLoop.now)
         writeHead(of: transfer, context)
         if transfer.isChunked {
@@ -70,7 +70,11 @@ extension ConnectionHandler {
             context.write(wrapOutboundOut(frame), promise: nil)
         }
         transfer.bodyBytes += count
-        if fromSource { transfer.sourceBytes += count }
+        switch origin {
+        case .gateway: break
+        case .source: transfer.sourceBytes += count
+        case .cache: transfer.cacheBytes += count
+        }
         context.write(wrapOutboundOut(bytes), promise: nil)
         if transfer.isChunked { context.write(wrapOutboundOut(ByteBuffer(staticString: "\r\n")), promise: nil) }
         return flush(transfer, context)

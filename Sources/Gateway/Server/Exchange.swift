@@ -63,10 +63,9 @@ package struct Exchange: Sendable {
     /// Sends bytes of the body and returns when the kernel has taken them all, so that at most one buffer of an answer
     /// waits in this process.
     ///
-    /// - Parameter fromSource: whether the bytes were read from the source for this request.
-    package func write(_ bytes: ByteBuffer, fromSource: Bool = false) async throws {
+    package func write(_ bytes: ByteBuffer, from origin: ByteOrigin = .gateway) async throws {
         let id = transferID
-        let isTaken = try await onLoop { try $0.write(bytes, fromSource: fromSource, transferID: id) }
+        let isTaken = try await onLoop { try $0.write(bytes, from: origin, transferID: id) }
         if !isTaken { try await untilTaken() }
     }
 
@@ -136,4 +135,13 @@ package struct Exchange: Sendable {
         let connection = connection
         return try await loop.submit { try body(connection.value) }.get()
     }
+}
+
+/// Where bytes of a body are from, by which they are counted.
+package enum ByteOrigin: Sendable {
+    /// Made for the answer: a page, say.
+    case gateway
+    /// Read from the source for this answer.
+    case source
+    case cache
 }

@@ -100,6 +100,8 @@ struct CachedDeliveryTests {
             #expect(body.send(0..<1, after: ByteBuffer(), to: -1) == .unavailable)
             // Two of the one-byte ranges' chunk, four, two of thirteen, two, and all of the whole.
             #expect(cache.counters.hits.value - hits == 2 * (1 + 2 + 13 + 1) + 46)
+            await gateway.untilCounted(#"cache_served_bytes_total{tier="source"} \#(size)"#)
+            await gateway.untilCounted(#"cache_served_bytes_total{tier="lmdb"} \#(2 * (1 + 2 + 800_000 + 1) + size)"#)
         }
     }
 
