@@ -11,7 +11,7 @@ final class CopyBuffers: Sendable {
 
     private static let kept = 16
     /// Bytes that may be held before copies are short.
-    private static let plenty = 64 << 20
+    private static let plenty = Int(min(64 << 20, MemoryLimit.bytes / 8))
 
     private let buffers = Mutex<[ByteBuffer]>([])
     private let heldBytes = Atomic(0)

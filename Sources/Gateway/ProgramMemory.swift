@@ -10,8 +10,10 @@ package enum ProgramMemory {
     /// event loop waits for the disk in the middle of a request. Blocks.
     ///
     /// What others than root may lock (RLIMIT_MEMLOCK) has to hold all of it.
+    /// Nothing is kept where it would be more than a sixth of all memory, as that is worse.
     static func keepCode(_ logger: Logger) {
         let areas = codeAreas.filter { $0.addresses.count <= largestArea }
+        guard areas.reduce(0, { $0 + $1.addresses.count }) <= MemoryLimit.bytes / 6 else { return }
         let refused = areas.filter { !$0.keep() }.reduce(0) { $0 + $1.addresses.count }
         guard refused > 0 else { return }
         logger.info(
