@@ -122,69 +122,69 @@ struct ShortMemoryTests {
         }
     }
 
+    private let mebibyte = 1 << 20
+
+    /// Runs `body` with a cache that has one chunk of 1 MiB.
+    private func withOneChunk(_ body: (TestCache, ChunkStore, ChunkID) async throws -> Void) async throws {
+        try await TestCache.with { cache in
+            try await cache.open({ ($0.chunkSize, $0.size) = (mebibyte, 64 << 20) }) { store in
+                let object = store.object(.test(size: Int64(mebibyte)))
+                try await origin.read(0..<object.size, of: object, in: store)
+                await store.settle()
+                try await body(cache, store, ChunkID(object: object.number, index: 0))
+            }
+        }
+    }
+
     @Test("while 64 MiB of copies are held, others are short")
     func many() async throws {
-        try await TestCache.with { cache in
-            let mebibyte: Int64 = 1 << 20
-            try await cache.open({ ($0.chunkSize, $0.size) = (Int(mebibyte), 64 << 20) }) { store in
-                let object = store.object(.test(size: mebibyte))
-                try await origin.read(0..<mebibyte, of: object, in: store)
-                await store.settle()
-                let id = ChunkID(object: object.number, index: 0)
-                let (held, isOver) = (Observed(0), Observed(false))
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for _ in 0..<64 {
-                        group.addTask {
-                            try await store.withCopy(of: id, 0..<Int(mebibyte)) { copy in
-                                #expect(copy.readableBytes == Int(mebibyte))
-                                held.update { $0 += 1 }
-                                await eventually { isOver.value }
-                            }
+        try await withOneChunk { _, store, id in
+            let (held, isOver) = (Observed(0), Observed(false))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<64 {
+                    group.addTask {
+                        try await store.withCopy(of: id, 0..<mebibyte) { copy in
+                            #expect(copy.readableBytes == mebibyte)
+                            held.update { $0 += 1 }
+                            await eventually { isOver.value }
                         }
                     }
-                    await eventually { held.value == 64 }
-                    let copy = try #require(try await store.copy(of: id, 1000..<Int(mebibyte)))
-                    #expect(copy.readableBytes == 64 << 10)
-                    origin.expectRight(copy, at: 1000)
-                    isOver.update { $0 = true }
-                    try await group.waitForAll()
                 }
-                #expect(try await store.copy(of: id, 1000..<Int(mebibyte))?.readableBytes == Int(mebibyte) - 1000)
+                await eventually { held.value == 64 }
+                let copy = try #require(try await store.copy(of: id, 1000..<mebibyte))
+                #expect(copy.readableBytes == 64 << 10)
+                origin.expectRight(copy, at: 1000)
+                isOver.update { $0 = true }
+                try await group.waitForAll()
             }
+            #expect(try await store.copy(of: id, 1000..<mebibyte)?.readableBytes == mebibyte - 1000)
         }
     }
 
     @Test("no more than 64 MiB of long copies are made for those who ask at once")
     func crowd() async throws {
-        try await TestCache.with { cache in
-            let mebibyte: Int64 = 1 << 20
-            try await cache.open({ ($0.chunkSize, $0.size) = (Int(mebibyte), 64 << 20) }) { store in
-                let object = store.object(.test(size: mebibyte))
-                try await origin.read(0..<mebibyte, of: object, in: store)
-                await store.settle()
-                let id = ChunkID(object: object.number, index: 0)
-                let gate = DispatchSemaphore(value: 0)
-                for _ in 0..<TestCache.poolThreads { cache.pool.submit { _ in gate.wait() } }
-                let (asked, lengths) = (Observed(0), Observed<[Int]>([]))
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for _ in 0..<100 {
-                        group.addTask {
-                            asked.update { $0 += 1 }
-                            try await store.withCopy(of: id, 0..<Int(mebibyte)) { copy in
-                                lengths.update { $0.append(copy.readableBytes) }
-                                await eventually { lengths.value.count == 100 }
-                            }
+        try await withOneChunk { cache, store, id in
+            let gate = DispatchSemaphore(value: 0)
+            for _ in 0..<TestCache.poolThreads { cache.pool.submit { _ in gate.wait() } }
+            let (asked, lengths) = (Observed(0), Observed<[Int]>([]))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<100 {
+                    group.addTask {
+                        asked.update { $0 += 1 }
+                        try await store.withCopy(of: id, 0..<mebibyte) { copy in
+                            lengths.update { $0.append(copy.readableBytes) }
+                            await eventually { lengths.value.count == 100 }
                         }
                     }
-                    await eventually { asked.value == 100 }
-                    for _ in 0..<TestCache.poolThreads { gate.signal() }
-                    try await group.waitForAll()
                 }
-                let long = lengths.value.count { $0 > 64 << 10 }
-                // Two threads may ask in the same moment.
-                #expect((64...80).contains(long))
-                #expect(lengths.value.count { $0 == 64 << 10 } == 100 - long)
+                await eventually { asked.value == 100 }
+                for _ in 0..<TestCache.poolThreads { gate.signal() }
+                try await group.waitForAll()
             }
+            let long = lengths.value.count { $0 > 64 << 10 }
+            // Two threads may ask in the same moment.
+            #expect((64...80).contains(long))
+            #expect(lengths.value.count { $0 == 64 << 10 } == 100 - long)
         }
     }
 }
