@@ -56,6 +56,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
+                "CLinux",
                 "ChunkCache",
                 "Config",
                 "SourcePlugins",

@@ -5,6 +5,7 @@
 
 #ifdef __linux__
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -78,6 +79,10 @@ int clinux_punch_hole(int descriptor, int64_t offset, int64_t count) {
     return code == 0 ? 0 : -errno;
 }
 
+void clinux_use_one_heap(void) { mallopt(M_ARENA_MAX, 1); }
+
+void clinux_trim_heaps(void) { malloc_trim(0); }
+
 #else
 
 int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t resolve) {
@@ -115,5 +120,9 @@ int clinux_punch_hole(int descriptor, int64_t offset, int64_t count) {
     (void)count;
     return -ENOSYS;
 }
+
+void clinux_use_one_heap(void) {}
+
+void clinux_trim_heaps(void) {}
 
 #endif

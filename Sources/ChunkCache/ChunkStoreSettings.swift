@@ -28,7 +28,7 @@ package struct ChunkStoreSettings: Sendable {
     /// one, without which there is no cache; and what is beyond a limit that is lower now.
     package var mayReplace = true
     /// What chunks on their way into the cache may take of the memory, in bytes.
-    package var fillBytes = Int(min(256 << 20, MemoryLimit.bytes / 4))
+    package var fillBytes = MemoryLimit.part(oneOf: 8, atMost: 256 << 20)
     /// What of that may wait to be written; chunks that come beyond it are not stored.
     package var queueBytes = 64 << 20
     /// What objects with attributes may take of the memory, in bytes. Beyond it some of them leave.

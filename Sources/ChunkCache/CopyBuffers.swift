@@ -9,9 +9,9 @@ final class CopyBuffers: Sendable {
     /// Bytes of a copy, and of one while many are held.
     static let (long, short) = (1 << 20, 64 << 10)
 
-    private static let kept = 16
+    private static let kept = max(MemoryLimit.part(oneOf: 32, atMost: 16 << 20) / long, 1)
     /// Bytes that may be held before copies are short.
-    private static let plenty = Int(min(64 << 20, MemoryLimit.bytes / 8))
+    private static let plenty = MemoryLimit.part(oneOf: 16, atMost: 64 << 20)
 
     private let buffers = Mutex<[ByteBuffer]>([])
     private let heldBytes = Atomic(0)

@@ -8,6 +8,14 @@ package enum MemoryLimit {
         return min(physical, ofGroups(named: text(of: "/proc/self/cgroup") ?? "", below: "/sys/fs/cgroup") ?? .max)
     }()
 
+    /// Less than this is little: then what is held for speed alone is less, too.
+    package static let little: Int64 = 1 << 30
+
+    /// One of `parts` equal parts of it, but at most `bytes`.
+    package static func part(oneOf parts: Int64, atMost bytes: Int) -> Int {
+        Int(clamping: min(Int64(bytes), Self.bytes / parts))
+    }
+
     /// The least limit of a group and those it is in; `nil` if none has one.
     ///
     /// - Parameters:

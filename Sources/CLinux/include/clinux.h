@@ -78,4 +78,13 @@ int clinux_is_cached(int descriptor, int64_t offset, uint64_t count);
  */
 int clinux_punch_hole(int descriptor, int64_t offset, int64_t count);
 
+/*
+ * Has all threads allocate from one heap, where glibc would give each a heap of its own, up to eight for a processor.
+ * Threads that have one keep it.
+ */
+void clinux_use_one_heap(void);
+
+/* Gives what is free in the heaps back to the kernel, page by page. Who allocates meanwhile waits. */
+void clinux_trim_heaps(void);
+
 #endif

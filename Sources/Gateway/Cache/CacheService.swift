@@ -10,7 +10,12 @@ struct CacheService: Service {
     func run() async throws {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
-                while (try? await Task.sleep(for: .seconds(1))) != nil { cache.maintain() }
+                var seconds = 0
+                while (try? await Task.sleep(for: .seconds(1))) != nil {
+                    cache.maintain()
+                    seconds += 1
+                    if seconds % 10 == 0, cache.isMemoryShort { ProgramMemory.giveBackHeap() }
+                }
             }
             await untilShutdown()
             tasks.cancelAll()

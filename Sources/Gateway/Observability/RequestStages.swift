@@ -21,7 +21,8 @@ package struct RequestStages: Sendable, Equatable {
     private var firstByte: Int64?
     private var end: Int64?
     private var laterWaits: Int64 = 0
-    private var allWaits: Int64 = 0
+    private var sourceWaits: Int64 = 0
+    private var cacheWaits: Int64 = 0
 
     /// - Parameter accepted: when the request's head was complete.
     package init(accepted: Int64) {
@@ -38,12 +39,18 @@ package struct RequestStages: Sendable, Equatable {
         }
     }
 
-    /// Adds a time in which the client could have taken bytes and the source had none.
-    package mutating func addSourceWait(nanoseconds: Int64) {
-        let wait = max(nanoseconds, 0)
-        allWaits = adding(allWaits, wait)
+    /// Adds a time in which the client could have taken bytes and there were none.
+    ///
+    /// - Parameter isCache: the bytes that then came are the cache's: it was no source that was waited for.
+    package mutating func addWait(from start: Int64, to end: Int64, isCache: Bool) {
+        let wait = nanoseconds(from: start, to: end)
+        if isCache {
+            cacheWaits = adding(cacheWaits, wait)
+        } else {
+            sourceWaits = adding(sourceWaits, wait)
+        }
         // Up to the first byte, waits are part of the time to it.
-        if firstByte != nil { laterWaits = adding(laterWaits, wait) }
+        if let firstByte { laterWaits = adding(laterWaits, nanoseconds(from: max(start, firstByte), to: end)) }
     }
 
     /// From the request's head to `stage`; `nil` if it was not reached.
@@ -59,10 +66,13 @@ package struct RequestStages: Sendable, Equatable {
     }
 
     /// All waits for the source, before and after the first byte.
-    package var sourceWait: Duration { .nanoseconds(allWaits) }
+    package var sourceWait: Duration { .nanoseconds(sourceWaits) }
 
-    /// The part of the request's time that is the gateway's: up to the first byte, and each wait for the source after
-    /// it. A request without a first byte counts up to its end. The client's own pace is not in it.
+    /// All waits for chunks that are in the cache: on its disk, say.
+    package var cacheWait: Duration { .nanoseconds(cacheWaits) }
+
+    /// The part of the request's time that is the gateway's: up to the first byte, and each wait for bytes after it. A
+    /// request without a first byte counts up to its end. The client's own pace is not in it.
     package var gatewayTime: Duration {
         let untilFirstByte = time(to: .firstByte) ?? time(to: .end) ?? .zero
         return untilFirstByte + .nanoseconds(laterWaits)
@@ -85,6 +95,7 @@ package struct RequestStages: Sendable, Equatable {
         }
         if let firstByte = time(to: .firstByte) { metadata["first_byte_ms"] = milliseconds(firstByte) }
         metadata["source_wait_ms"] = milliseconds(sourceWait)
+        metadata["cache_wait_ms"] = milliseconds(cacheWait)
         if let end = time(to: .end) { metadata["total_ms"] = milliseconds(end) }
         return metadata
     }
@@ -100,8 +111,12 @@ package struct RequestStages: Sendable, Equatable {
     }
 
     private func elapsed(from start: Int64, to end: Int64) -> Duration {
+        .nanoseconds(nanoseconds(from: start, to: end))
+    }
+
+    private func nanoseconds(from start: Int64, to end: Int64) -> Int64 {
         let (difference, overflow) = end.subtractingReportingOverflow(start)
-        return overflow || difference < 0 ? .zero : .nanoseconds(difference)
+        return overflow ? 0 : max(difference, 0)
     }
 
     private func adding(_ sum: Int64, _ more: Int64) -> Int64 {

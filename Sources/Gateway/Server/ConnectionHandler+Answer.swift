@@ -46,7 +46,7 @@ extension ConnectionHandler {
     func sendHead(transferID: UInt64) throws -> Bool {
         let transfer = try transfer(transferID)
         guard let context else { throw CancellationError() }
-        transfer.sourceWaitEnds(at: context.eventLoop.now)
+        transfer.sourceWaitEnds(at: context.eventLoop.now, by: .gateway)
         writeHead(of: transfer, context)
         return flush(transfer, context)
     }
@@ -62,7 +62,7 @@ extension ConnectionHandler {
             transfer.remaining = remaining - count
         }
         if origin == .source { transfer.stages.mark(.sourceByte, at: context.eventLoop.now.nanoseconds) }
-        transfer.sourceWaitEnds(at: context.eventLoop.now)
+        transfer.sourceWaitEnds(at: context.eventLoop.now, by: origin)
         writeHead(of: transfer, context)
         if transfer.isChunked {
             var frame = context.channel.allocator.buffer(capacity: 20)
@@ -85,7 +85,7 @@ extension ConnectionHandler {
         let transfer = try transfer(transferID)
         guard let context else { throw CancellationError() }
         if transfer.hasBody, let remaining = transfer.remaining, remaining > 0 { throw BodyLengthError.tooShort }
-        transfer.sourceWaitEnds(at: context.eventLoop.now)
+        transfer.sourceWaitEnds(at: context.eventLoop.now, by: .gateway)
         writeHead(of: transfer, context)
         if transfer.isChunked { context.write(wrapOutboundOut(ByteBuffer(staticString: "0\r\n\r\n")), promise: nil) }
         transfer.isBodyFinished = true

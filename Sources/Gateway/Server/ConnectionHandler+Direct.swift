@@ -77,10 +77,6 @@ extension ConnectionHandler {
     /// Notes what the kernel took.
     private func note(_ count: Int, in transfer: Transfer, _ direct: inout DirectSending, at now: NIODeadline) {
         var bodyCount = Int64(count)
-        if count > 0 {
-            if direct.isFromSource { transfer.stages.mark(.sourceByte, at: now.nanoseconds) }
-            transfer.sourceWaitEnds(at: now)
-        }
         if var head = transfer.headBytes, count > 0 {
             let headCount = min(count, head.readableBytes)
             bodyCount -= Int64(headCount)
@@ -90,6 +86,10 @@ extension ConnectionHandler {
         }
         transfer.bodyBytes += bodyCount
         let fetchedCount = direct.isFromSource ? bodyCount : min(direct.body.takeFetchedBytes(), bodyCount)
+        if count > 0 {
+            if direct.isFromSource { transfer.stages.mark(.sourceByte, at: now.nanoseconds) }
+            transfer.sourceWaitEnds(at: now, by: direct.isFromSource || fetchedCount > 0 ? .source : .cache)
+        }
         transfer.sourceBytes += fetchedCount
         transfer.cacheBytes += bodyCount - fetchedCount
         if let remaining = transfer.remaining { transfer.remaining = remaining - bodyCount }

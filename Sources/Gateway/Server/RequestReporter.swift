@@ -36,6 +36,8 @@ package final class RequestReporter: Sendable {
     /// What of them the cache had, and what came from a source; `nil` where no media is served.
     private let servedBytes: (cache: PrometheusRegistry.Counter, source: PrometheusRegistry.Counter)?
     private let sourceWait: PrometheusRegistry.SecondsCounter
+    /// Only of the data plane, as ``servedBytes``.
+    private let cacheWait: PrometheusRegistry.SecondsCounter?
     private let slow: PrometheusRegistry.Counter
 
     package init(
@@ -108,6 +110,7 @@ package final class RequestReporter: Sendable {
         )
         guard plane == ConnectionServices.Plane.data.rawValue else {
             servedBytes = nil
+            cacheWait = nil
             return
         }
         func served(_ tier: String) -> PrometheusRegistry.Counter {
@@ -118,6 +121,11 @@ package final class RequestReporter: Sendable {
             )
         }
         servedBytes = (served("lmdb"), served("source"))
+        cacheWait = registry.secondsCounter(
+            "media_gateway_cache_wait_seconds_total",
+            help: "Time answers waited for chunks that the cache has",
+            labels: [("tier", "lmdb")]
+        )
         // A rate over a series that begins with its first event misses that one.
         for status in [200, 206, 304, 400, 404, 416, 429, 500, 502, 503, 504] { _ = counter(.media, .get, status) }
     }
@@ -136,7 +144,7 @@ package final class RequestReporter: Sendable {
         stages.mark(.end, at: finished.ended.nanoseconds)
         let firstByte = stages.time(to: .firstByte)
         let total = stages.time(to: .end) ?? .zero
-        count(finished, firstByte: firstByte, total: total, wait: stages.sourceWait)
+        count(finished, stages, firstByte: firstByte, total: total)
         let head = finished.request.head
         let record = AccessRecord(
             time: TimestampText.now() - total.wholeNanoseconds,
@@ -184,7 +192,7 @@ package final class RequestReporter: Sendable {
         }
     }
 
-    private func count(_ finished: FinishedRequest, firstByte: Duration?, total: Duration, wait: Duration) {
+    private func count(_ finished: FinishedRequest, _ stages: RequestStages, firstByte: Duration?, total: Duration) {
         counter(finished.route, finished.request.head.method, finished.status).increment()
         durations[finished.route].observe(total)
         if let firstByte {
@@ -194,7 +202,8 @@ package final class RequestReporter: Sendable {
         if finished.bytes > 0 { responseBytes.increment(by: Int(clamping: finished.bytes)) }
         if finished.cacheBytes > 0 { servedBytes?.cache.increment(by: Int(clamping: finished.cacheBytes)) }
         if finished.sourceBytes > 0 { servedBytes?.source.increment(by: Int(clamping: finished.sourceBytes)) }
-        if wait > .zero { sourceWait.increment(by: wait) }
+        if stages.sourceWait > .zero { sourceWait.increment(by: stages.sourceWait) }
+        if stages.cacheWait > .zero { cacheWait?.increment(by: stages.cacheWait) }
         if finished.outcome != .complete { interrupted[finished.outcome]?.increment() }
     }
 }

@@ -78,9 +78,11 @@ final class Transfer {
     /// HEAD, 204 and 304 have no body, whatever is written for one (RFC 9110 §6.4.1).
     var hasBody: Bool { !request.isHead && status != 204 && status != 304 }
 
-    /// Whoever makes the answer has something to send.
-    func sourceWaitEnds(at now: NIODeadline) {
-        if case .waitingForSource(let since) = phase { stages.addSourceWait(nanoseconds: (now - since).nanoseconds) }
+    /// Whoever makes the answer has something to send, which is from there.
+    func sourceWaitEnds(at now: NIODeadline, by origin: ByteOrigin) {
+        if case .waitingForSource(let since) = phase {
+            stages.addWait(from: since.nanoseconds, to: now.nanoseconds, isCache: origin == .cache)
+        }
         phase = .waitingForClient(since: now, unsent: 0)
     }
 

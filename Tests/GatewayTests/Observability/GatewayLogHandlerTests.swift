@@ -136,13 +136,13 @@ import Testing
         )
         let line = try logged(.text) { logger in
             #expect(!SlowRequestLog(threshold: .seconds(1), logger: logger).note(stages, of: record))
-            stages.addSourceWait(nanoseconds: 100_000_000)
+            stages.addWait(from: 1_000_000_000, to: 1_100_000_000, isCache: false)
             #expect(SlowRequestLog(threshold: .seconds(1), logger: logger).note(stages, of: record))
         }
         #expect(
             line == """
-                2025-11-24T16:00:00.000Z warning  slow request first_byte_ms=901.0 id=0000000000000001 method=GET \
-                outcome=complete resolve_ms=200.0 route=media source=films source_ms=700.0 source_wait_ms=100.0 \
+                2025-11-24T16:00:00.000Z warning  slow request cache_wait_ms=0.0 first_byte_ms=901.0 \
+                id=0000000000000001 method=GET outcome=complete resolve_ms=200.0 route=media source=films source_ms=700.0 source_wait_ms=100.0 \
                 status=200 target=/a?sig=redacted total_ms=60000.0 logger=test
 
                 """
