@@ -52,8 +52,14 @@ package final class ConfigDiagnostics: Sendable {
         }
     }
 
-    package func report(_ key: String, at origin: ConfigOrigin, found: String, remedy: String) {
-        report(ConfigFault(origin: origin, key: key, found: found, remedy: remedy))
+    package func report(
+        _ key: String,
+        at origin: ConfigOrigin,
+        found: String,
+        remedy: String,
+        severity: ConfigFault.Severity = .error
+    ) {
+        report(ConfigFault(origin: origin, key: key, found: found, remedy: remedy, severity: severity))
     }
 
     package var errorCount: Int { state.withLock { $0.errorCount } }
@@ -74,6 +80,11 @@ package final class ConfigDiagnostics: Sendable {
 
     /// Everything that was read, in the order of the first reading; a key read again has its latest value.
     package var readings: [ConfigReading] { state.withLock { $0.readings } }
+
+    /// Where the value of a key is from, if that was read.
+    package func origin(of path: [String]) -> ConfigOrigin? {
+        state.withLock { state in state.indexOfPath[path].map { state.readings[$0].origin } }
+    }
 
     func record(_ reading: ConfigReading) {
         state.withLock { state in

@@ -11,6 +11,9 @@ package protocol ConfigFiles: Sendable {
     /// What is in the way of using the directory at an absolute path, links followed; `nil` if nothing is.
     func problem(ofDirectory path: String) -> ConfigFileProblem?
 
+    /// How large the file system of an absolute path is, or of what there is of the path, in bytes; `nil` if unknown.
+    func fileSystemSize(_ path: String) -> Int64?
+
     /// The names in the directory at an absolute path, in any order.
     func list(_ path: String) throws(ConfigFileProblem) -> ConfigDirectoryContent
 }
@@ -24,6 +27,8 @@ extension ConfigFiles {
             return error
         }
     }
+
+    package func fileSystemSize(_ path: String) -> Int64? { nil }
 }
 
 package struct ConfigFileContent: Sendable {

@@ -45,6 +45,19 @@ package struct LocalConfigFiles: ConfigFiles {
         return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? nil : ConfigFileProblem(errno)
     }
 
+    package func fileSystemSize(_ path: String) -> Int64? {
+        var path = path
+        var status = statvfs()
+        while statvfs(path.isEmpty ? "/" : path, &status) != 0 {
+            guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return nil }
+            path = String(path[..<slash])
+        }
+        let (bytes, overflow) = Int64(clamping: status.f_blocks)
+            .multipliedReportingOverflow(by: Int64(clamping: status.f_frsize))
+        // Some have no end, and say 0.
+        return overflow || bytes == 0 ? nil : bytes
+    }
+
     package func list(_ path: String) throws(ConfigFileProblem) -> ConfigDirectoryContent {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY)
         guard descriptor >= 0 else { throw ConfigFileProblem(errno) }

@@ -4,11 +4,13 @@ import Config
 struct ConfiguredPaths {
     private let configuration: (what: String, path: String)
     private var paths: [ConfigPath]
+    private let cache: GatewayConfig.Cache
     private let files: any ConfigFiles
 
     init(_ loaded: LoadedConfig, files: any ConfigFiles = LocalConfigFiles()) {
         configuration = ("the configuration", loaded.mainFile)
         paths = loaded.paths
+        cache = loaded.config.cache
         self.files = files
     }
 
@@ -34,9 +36,28 @@ struct ConfiguredPaths {
         }
     }
 
-    /// Reports files and folders that cannot be used now. May wait for a disk or another machine.
+    /// Reports files and folders that cannot be used now, and a cache that its disk cannot hold. May wait for a disk or
+    /// another machine.
     func checkContents(_ diagnostics: ConfigDiagnostics) {
         for path in paths { check(path, diagnostics) }
+        if cache.enabled { checkSpace(diagnostics) }
+    }
+
+    private func checkSpace(_ diagnostics: ConfigDiagnostics) {
+        guard let whole = files.fileSystemSize(cache.path) else { return }
+        let (size, free) = (cache.size.bytes, cache.minFreeDisk.bytes)
+        let (key, found, remedy) =
+            free >= whole
+            ? ("min_free_disk", "\(cache.minFreeDisk) free of", "the cache cannot keep anything: leave less free")
+            : ("size", "\(cache.size) and cache.min_free_disk of", "the cache stays smaller: chunks leave before that")
+        guard size > whole - min(free, whole), let origin = diagnostics.origin(of: ["cache", key]) else { return }
+        diagnostics.report(
+            "cache.\(key)",
+            at: origin,
+            found: "\(found) a file system of \(humanSize(whole))",
+            remedy: remedy,
+            severity: .warning
+        )
     }
 
     private func check(_ path: ConfigPath, _ diagnostics: ConfigDiagnostics) {

@@ -55,6 +55,25 @@ import Testing
         #expect(ended.errors.contains("error: \(place)"))
     }
 
+    @Test(
+        "check warns of a cache that its disk cannot hold",
+        arguments: [
+            ("size", "1024TiB", "1024TiB and cache.min_free_disk of a file system of "),
+            ("min_free_disk", "1024TiB", "1024TiB free of a file system of "),
+        ]
+    )
+    func checkSpace(_ key: String, _ value: String, _ found: String) async throws {
+        var files = Folder.configuration
+        files["config.toml", default: ""] += "[cache]\n\(key) = \"\(value)\"\npath = \"not/made/yet\"\n"
+        let folder = try Folder(files)
+        let ended = try await Program.run(["check"], in: folder.url)
+        #expect(ended.status == 0)
+        #expect(ended.errors.contains("config.toml:6:\(key.count + 4): warning: cache.\(key): \(found)"))
+        #expect(ended.errors.hasSuffix("\n1 warning\n"))
+        let without = try await Program.run(["check", "--set", "cache.enabled=false"], in: folder.url)
+        #expect(without.errors.isEmpty)
+    }
+
     @Test("check warns of a folder that is not there, and of one that gives away the gateway's own files")
     func checkFolders() async throws {
         var files = Folder.configuration
