@@ -56,7 +56,6 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "CLinux",
                 "ChunkCache",
                 "Config",
                 "SourcePlugins",

@@ -8,8 +8,8 @@ package enum MemoryLimit {
         return min(physical, ofGroups(named: text(of: "/proc/self/cgroup") ?? "", below: "/sys/fs/cgroup") ?? .max)
     }()
 
-    /// Less than this is little: then what is held for speed alone is less, too.
-    package static let little: Int64 = 1 << 30
+    /// Whether it is so little that what is free in the heap had better be used for files.
+    static var isLittle: Bool { bytes < 1 << 30 }
 
     /// One of `parts` equal parts of it, but at most `bytes`.
     package static func part(oneOf parts: Int64, atMost bytes: Int) -> Int {

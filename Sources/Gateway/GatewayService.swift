@@ -26,7 +26,7 @@ package struct GatewayService: Sendable {
         let config = setup.config
         // A reader of our output that leaves, or a client that does, must not end the process.
         signal(SIGPIPE, SIG_IGN)
-        ProgramMemory.limitHeaps()
+        Heap.share()
         try DescriptorLimit.ensure(connections: config.limits.connections)
         let telemetry = try Telemetry(config.log)
         let status = GatewayStatus()

@@ -1,20 +1,10 @@
-import CLinux
 package import ChunkCache
 import Logging
 
-/// The code of this process, and its heap.
+/// The code of this process.
 package enum ProgramMemory {
     /// Larger areas are tables of Foundation's, of which hardly anything is used.
     private static let largestArea = 32 << 20
-
-    /// Has all threads use one heap where memory is little: of several, each keeps what it needed at most. To be called
-    /// before there are threads.
-    static func limitHeaps() {
-        if MemoryLimit.bytes < MemoryLimit.little { clinux_use_one_heap() }
-    }
-
-    /// Gives free parts of the heap back to the kernel. While that takes, others that allocate wait.
-    static func giveBackHeap() { clinux_trim_heaps() }
 
     /// Has the kernel keep the code in memory: where that is short it otherwise drops what was not run for a second, and an
     /// event loop waits for the disk in the middle of a request. Blocks.

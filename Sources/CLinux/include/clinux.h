@@ -79,8 +79,8 @@ int clinux_is_cached(int descriptor, int64_t offset, uint64_t count);
 int clinux_punch_hole(int descriptor, int64_t offset, int64_t count);
 
 /*
- * Has all threads allocate from one heap, where glibc would give each a heap of its own, up to eight for a processor.
- * Threads that have one keep it.
+ * Has threads that begin later allocate from heaps that there are, one if this is called early, where glibc would give
+ * each a heap of its own, up to eight for a processor.
  */
 void clinux_use_one_heap(void);
 

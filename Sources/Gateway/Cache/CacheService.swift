@@ -14,7 +14,7 @@ struct CacheService: Service {
                 while (try? await Task.sleep(for: .seconds(1))) != nil {
                     cache.maintain()
                     seconds += 1
-                    if seconds % 10 == 0, cache.isMemoryShort { ProgramMemory.giveBackHeap() }
+                    if seconds % 10 == 0 { Heap.trim() }
                 }
             }
             await untilShutdown()

@@ -20,7 +20,7 @@ final class ForwardingRoutes: Sendable {
     let meter: SourceMeter?
     let flights = RequestFlights<FlightKey>()
     /// The memory of bodies that are kept until they are whole.
-    let copies = FillBudget(bytes: 64 << 20)
+    let copies = FillBudget(bytes: MemoryLimit.part(oneOf: 16, atMost: 64 << 20))
     /// Whoever needs bytes that are coming in takes them from there.
     let answers = LiveAnswers()
     /// The numbers of the objects whose responses are being validated for those who come after.

@@ -13,7 +13,9 @@ extension ConnectionHandler {
 
     func markResolved(transferID: UInt64) throws {
         let transfer = try transfer(transferID)
-        if let context { transfer.stages.mark(.resolved, at: context.eventLoop.now.nanoseconds) }
+        guard let now = context?.eventLoop.now else { return }
+        transfer.stages.mark(.resolved, at: now.nanoseconds)
+        transfer.noteWait(until: now, for: .source)
     }
 
     func isStarted(transferID: UInt64) throws -> Bool {
@@ -70,6 +72,7 @@ extension ConnectionHandler {
             context.write(wrapOutboundOut(frame), promise: nil)
         }
         transfer.bodyBytes += count
+        transfer.origin = origin
         switch origin {
         case .gateway: break
         case .source: transfer.sourceBytes += count
@@ -85,7 +88,7 @@ extension ConnectionHandler {
         let transfer = try transfer(transferID)
         guard let context else { throw CancellationError() }
         if transfer.hasBody, let remaining = transfer.remaining, remaining > 0 { throw BodyLengthError.tooShort }
-        transfer.sourceWaitEnds(at: context.eventLoop.now, by: .gateway)
+        transfer.sourceWaitEnds(at: context.eventLoop.now, by: transfer.origin)
         writeHead(of: transfer, context)
         if transfer.isChunked { context.write(wrapOutboundOut(ByteBuffer(staticString: "0\r\n\r\n")), promise: nil) }
         transfer.isBodyFinished = true
@@ -118,8 +121,9 @@ extension ConnectionHandler {
     }
 
     private func writeHead(of transfer: Transfer, _ context: ChannelHandlerContext) {
-        transfer.encodeHead(services, at: context.eventLoop.now)
+        transfer.encodeHead(services)
         guard let head = transfer.headBytes.take() else { return }
+        transfer.stages.mark(.firstByte, at: context.eventLoop.now.nanoseconds)
         transfer.isHeadWritten = true
         context.write(wrapOutboundOut(head), promise: nil)
     }
@@ -187,6 +191,7 @@ extension ConnectionHandler {
     /// Answers with an error in place of an answer whose head is not written.
     func fail(_ transfer: Transfer, with problem: RequestProblem) {
         transfer.task?.cancel()
+        if let now = context?.eventLoop.now { transfer.noteWait(until: now, for: .source) }
         let body = transfer.incomingBody.take()
         if body != nil { transfer.isKeepAlive = false }
         services.reporter.ended(route: transfer.route)
@@ -212,6 +217,7 @@ extension ConnectionHandler {
             let body = transfer.incomingBody.take()
             let direct = transfer.direct.take()
             transfer.task?.cancel()
+            if let now = context?.eventLoop.now { transfer.noteWait(until: now, for: transfer.origin) }
             if transfer.endsWithConnection { resetOnClose() }
             let unsent = unsentBytes()
             transfer.bodyBytes = max(transfer.bodyBytes - unsent, 0)

@@ -44,7 +44,7 @@ extension ConnectionHandler {
                 endDirect(transfer)
                 return
             }
-            transfer.encodeHead(services, at: context.eventLoop.now)
+            transfer.encodeHead(services)
             let end = min(direct.rest.upperBound, direct.rest.lowerBound + direct.body.bytesPerTurn - turnBytes)
             let head = transfer.headBytes ?? ByteBuffer()
             let result = sendToSocket(direct.body, direct.rest.lowerBound..<end, after: head)
@@ -87,8 +87,10 @@ extension ConnectionHandler {
         transfer.bodyBytes += bodyCount
         let fetchedCount = direct.isFromSource ? bodyCount : min(direct.body.takeFetchedBytes(), bodyCount)
         if count > 0 {
+            transfer.stages.mark(.firstByte, at: now.nanoseconds)
             if direct.isFromSource { transfer.stages.mark(.sourceByte, at: now.nanoseconds) }
-            transfer.sourceWaitEnds(at: now, by: direct.isFromSource || fetchedCount > 0 ? .source : .cache)
+            transfer.origin = direct.isFromSource || fetchedCount > 0 ? .source : .cache
+            transfer.sourceWaitEnds(at: now, by: transfer.origin)
         }
         transfer.sourceBytes += fetchedCount
         transfer.cacheBytes += bodyCount - fetchedCount
@@ -138,7 +140,8 @@ extension ConnectionHandler {
 
     private func endDirect(_ transfer: Transfer) {
         guard let direct = transfer.direct.take(), let context else { return }
-        transfer.phase = .waitingForSource(since: context.eventLoop.now)
+        // If nothing was sent, it has waited for longer.
+        if case .waitingForClient = transfer.phase { transfer.phase = .waitingForSource(since: context.eventLoop.now) }
         switch direct.completion {
         case .promise(let done):
             rearm()

@@ -31,7 +31,10 @@ extension ConnectionHandler {
         body.waiting = promise
         transfer.incomingBody = body
         // Who is behind with taking the answer is waited for as before.
-        if case .waitingForSource = transfer.phase { transfer.phase = .waitingForRequest(since: context.eventLoop.now) }
+        if case .waitingForSource = transfer.phase {
+            transfer.noteWait(until: context.eventLoop.now, for: .source)
+            transfer.phase = .waitingForRequest(since: context.eventLoop.now)
+        }
         bringBody(of: transfer)
         rearm()
     }

@@ -41,6 +41,8 @@ final class Transfer {
     var bodyBytes: Int64 = 0
     var sourceBytes: Int64 = 0
     var cacheBytes: Int64 = 0
+    /// Where the last bytes of the body were from.
+    var origin = ByteOrigin.gateway
     var taken: EventLoopPromise<Void>?
     var direct: DirectSending?
     var task: Task<Void, Never>?
@@ -78,11 +80,16 @@ final class Transfer {
     /// HEAD, 204 and 304 have no body, whatever is written for one (RFC 9110 §6.4.1).
     var hasBody: Bool { !request.isHead && status != 204 && status != 304 }
 
+    /// Counts the wait that there is as one for what is from there.
+    func noteWait(until now: NIODeadline, for origin: ByteOrigin) {
+        guard case .waitingForSource(let since) = phase else { return }
+        stages.addWait(from: since.nanoseconds, to: now.nanoseconds, isCache: origin == .cache)
+        phase = .waitingForSource(since: now)
+    }
+
     /// Whoever makes the answer has something to send, which is from there.
     func sourceWaitEnds(at now: NIODeadline, by origin: ByteOrigin) {
-        if case .waitingForSource(let since) = phase {
-            stages.addWait(from: since.nanoseconds, to: now.nanoseconds, isCache: origin == .cache)
-        }
+        noteWait(until: now, for: origin)
         phase = .waitingForClient(since: now, unsent: 0)
     }
 
@@ -90,9 +97,8 @@ final class Transfer {
     var isStarted: Bool { isHeadWritten || pendingHead != nil || headBytes != nil }
 
     /// Puts the head into the form in which it goes on the wire, if that is still to be done.
-    func encodeHead(_ services: ConnectionServices, at now: NIODeadline) {
+    func encodeHead(_ services: ConnectionServices) {
         guard let head = pendingHead.take() else { return }
-        stages.mark(.firstByte, at: now.nanoseconds)
         headBytes = services.encode(
             head,
             id: request.id,

@@ -105,6 +105,21 @@ struct CachedDeliveryTests {
         }
     }
 
+    @Test("what answers wait for chunks that the cache has is counted as that", arguments: [true, false])
+    func waits(isShort: Bool) async throws {
+        try await withCache(reads: isShort ? Self.short : ResidencyMemory()) { gateway, _, cache in
+            let none = "media_gateway_cache_wait_seconds_total{tier=\"lmdb\"} 0\n"
+            let client = try await gateway.client()
+            _ = try await client.request("/media/film.mkv")
+            await cache.flush()
+            await gateway.untilCounted("cache_served_bytes_total{tier=\"source\"} \(size)")
+            #expect(gateway.registry.page().contains(none))
+            _ = try await client.request("/media/film.mkv")
+            await gateway.untilCounted("cache_served_bytes_total{tier=\"lmdb\"} \(size)")
+            #expect(!gateway.registry.page().contains(none))
+        }
+    }
+
     @Test(
         "an answer that is so slow that pages of keys may have left memory meanwhile is made of hits, each counted once",
         arguments: [1, 2, 3, 5, 8, 13]
