@@ -63,8 +63,6 @@ extension StoreWriter {
     /// - Returns: `false` if something is.
     private func beginAnew() -> Bool {
         guard let place, let database else { return false }
-        // Its map goes with the last who reads it, and not under a lock.
-        defer { withExtendedLifetime(database) {} }
         let isUnused = state.withLock { state in
             let objects = state.objects.values
             // Whoever comes to one from now on is told.
@@ -72,7 +70,7 @@ extension StoreWriter {
         }
         guard isUnused else { return false }
         counters.purged.add(counters.chunks.value)
-        access.withLock { ($0.open, $0.failure) = (nil, "being replaced") }
+        withdraw(database)
         reset()
         place.setAside(keep: false)
         openAnew(place)

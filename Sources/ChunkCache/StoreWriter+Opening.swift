@@ -215,14 +215,23 @@ extension StoreWriter {
     /// damage as well, so that it may be another one already.
     func replace(_ environment: LMDBEnvironment, because error: any Error) {
         thread.submit { _ in
-            guard let place = self.place, self.database?.environment === environment else { return }
-            self.access.withLock { ($0.open, $0.failure) = (nil, "being replaced") }
+            guard let place = self.place, let database = self.database, database.environment === environment else {
+                return
+            }
+            self.withdraw(database)
             _ = self.directory.removeAll { _ in true }
             self.reset()
             guard self.settings.mayReplace else { return self.fail(error) }
             self.setAside(place, because: "\(error)", self.counters.lostToDamage)
             self.openAnew(place)
         }
+    }
+
+    /// Closes a database that another one is to take the place of. Its last reader, which may be an event loop, is not to do
+    /// that: to give up a large map takes a while.
+    func withdraw(_ database: Database) {
+        access.withLock { ($0.open, $0.failure) = (nil, "being replaced") }
+        database.environment.close()
     }
 
     /// Opens a database in the place of one that was put away.
