@@ -72,10 +72,15 @@ struct CacheUnderTest: Sendable {
             isImmutable: false,
             created: created
         )
-        let range = range ?? 0..<size
+        try await read(range ?? 0..<size, of: store.object(record))
+        // The reader has left, which would keep the chunk that it is in.
+        await store.settle()
+    }
+
+    private func read(_ range: Range<Int64>, of object: CachedObject) async throws {
         let reader = ChunkReader(
             store,
-            store.object(record),
+            object,
             upTo: range.upperBound,
             executor: nil,
             isFinal: { _ in true },
@@ -91,7 +96,6 @@ struct CacheUnderTest: Sendable {
             case .bytes(let buffer): position += Int64(buffer.readableBytes)
             }
         }
-        await store.flush()
     }
 
     /// Serves the admin plane over this cache while `body` runs.

@@ -74,7 +74,7 @@ import Testing
             #expect(seen.value == report.results)
             #expect(progress.value.last?.done == 5)
             #expect(progress.value.allSatisfy { $0.objectBytes <= $0.objectSize ?? 0 })
-            await cache.flush()
+            await cache.settle()
             #expect(cache.usage.chunks == 32)
             let bytes = source.counts.value.bytes
             let again = try await warming.run(["media/ä b.mkv", "/media/one.mkv"], sources: sources)

@@ -99,7 +99,7 @@ import Testing
             } _: { items, gateway in
                 let client = try await gateway.client()
                 #expect(try await client.request("/streamfile/\(items.a)/two.mkv").body.count == 300_000)
-                await cache.store.flush()
+                await cache.store.settle()
                 let again = try await client.request("/torrent/\(items.a)/Show/two.mkv", fields: ["Range: bytes=5-9"])
                 #expect(again["Cache-Status"]?.contains("hit") == true)
                 let old = try await client.request("/streamfile/\(items.a)/two.mkv", fields: ["Range: bytes=5-9"])

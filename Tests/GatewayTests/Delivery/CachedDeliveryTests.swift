@@ -49,7 +49,7 @@ struct CachedDeliveryTests {
                 let first = try await client.request("/media/film.mkv", fields: Self.range(wanted))
                 #expect(first.status == 206)
                 #expect(first.body == film.bytes(wanted))
-                await cache.flush()
+                await cache.settle()
                 let reads = source.counts.value.reads
                 let second = try await client.request("/media/film.mkv", fields: Self.range(wanted))
                 #expect(second["Cache-Status"] == "test; hit")
@@ -79,7 +79,7 @@ struct CachedDeliveryTests {
             #expect(cache.isMemoryShort)
             let client = try await gateway.client()
             _ = try await client.request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             let (reads, hits) = (source.counts.value.reads, cache.counters.hits.value)
             for wanted in [0..<1, 65_535..<65_537, 100_000..<900_000, 2_999_999..<3_000_000] as [Range<Int64>] {
                 // Twice: a request that is the last one again is answered another way.
@@ -105,13 +105,39 @@ struct CachedDeliveryTests {
         }
     }
 
+    @Test("memory that gets short in the middle of an answer changes none of its bytes, and makes none of them a miss")
+    func shortMidway() async throws {
+        let time = Observed(UInt64(1_000_000))
+        let memory = ResidencyMemory { time.value }
+        try await withCache(reads: memory) { gateway, source, cache in
+            let client = try await gateway.client()
+            _ = try await client.request("/media/film.mkv")
+            await cache.settle()
+            let (reads, hits) = (source.counts.value.reads, cache.counters.hits.value)
+            try await client.setReading(false)
+            // More than the sockets between the two hold.
+            for _ in 0..<8 { try await client.send("GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n") }
+            await gateway.untilCounted(#"requests_in_flight{plane="data",route="media"} 1"#)
+            memory.insert(0, 0)
+            time.update { $0 += 3000 }
+            memory.noteAbsent(0, 0)
+            #expect(cache.isMemoryShort)
+            try await client.setReading(true)
+            for _ in 0..<8 { #expect(try await client.answer().body == film.bytes(0..<size)) }
+            #expect(source.counts.value.reads == reads)
+            #expect(cache.counters.bypassed.value == 0)
+            await gateway.untilCounted(#"cache_served_bytes_total{tier="lmdb"} \#(8 * size)"#)
+            #expect(cache.counters.hits.value - hits == 8 * 46)
+        }
+    }
+
     @Test("what answers wait for chunks that the cache has is counted as that", arguments: [true, false])
     func waits(isShort: Bool) async throws {
         try await withCache(reads: isShort ? Self.short : ResidencyMemory()) { gateway, _, cache in
             let none = "media_gateway_cache_wait_seconds_total{tier=\"lmdb\"} 0\n"
             let client = try await gateway.client()
             _ = try await client.request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             await gateway.untilCounted("cache_served_bytes_total{tier=\"source\"} \(size)")
             #expect(gateway.registry.page().contains(none))
             _ = try await client.request("/media/film.mkv")
@@ -137,7 +163,7 @@ struct CachedDeliveryTests {
         try await withCache(lookUps: forgetful) { gateway, source, cache in
             let client = try await gateway.client()
             _ = try await client.request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             let (reads, hits) = (source.counts.value.reads, cache.counters.hits.value)
             for wanted in [0..<1, 65_535..<65_537, 100_000..<900_000] as [Range<Int64>] {
                 for _ in 0..<2 {
@@ -163,7 +189,7 @@ struct CachedDeliveryTests {
                 let whole = try await client.request("/media/film.mkv")
                 #expect(whole.status == 200)
                 #expect(whole.body == film.bytes(0..<size))
-                await cache.flush()
+                await cache.settle()
                 let download = try await client.request("/media/film.mkv?download")
                 #expect(download["Content-Disposition"]?.hasPrefix("attachment") == true)
                 #expect(download.body == film.bytes(0..<size))
@@ -217,7 +243,7 @@ struct CachedDeliveryTests {
         try await withCache { gateway, _, cache in
             let client = try await gateway.client()
             _ = try await client.request("/media/film.mkv", fields: Self.range(0..<1_500_000))
-            await cache.flush()
+            await cache.settle()
             let get = { (range: String) in
                 "GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\nRange: bytes=\(range)\r\n\r\n"
             }
@@ -236,7 +262,7 @@ struct CachedDeliveryTests {
     func otherRanges() async throws {
         try await withCache { gateway, _, cache in
             _ = try await gateway.client().request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             let kept = try await gateway.client()
             let ranges = [
                 "bytes=0-9", "bytes=1000000-1999999", "bytes=2999990-", "bytes=7-7", "bytes=7-9999999", "bytes=-5",
@@ -262,7 +288,7 @@ struct CachedDeliveryTests {
     func repeatedHits() async throws {
         try await withCache { gateway, _, cache in
             _ = try await gateway.client().request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             for version in ["1.1", "1.0"] {
                 let head = { (range: String) in
                     "GET /media/film.mkv HTTP/\(version)\r\nHost: h\r\nrange:  \(range) \r\nConnection: keep-alive\r\n\r\n"
@@ -300,7 +326,7 @@ struct CachedDeliveryTests {
             try source.put("other.mkv", size: 1000) { $0.validity = .immutable }
             let client = try await gateway.client()
             _ = try await client.request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             func hit(_ range: Range<Int64>) async throws {
                 let answer = try await client.request("/media/film.mkv", fields: Self.range(range))
                 #expect(answer["Cache-Status"] == "test; hit")
@@ -331,12 +357,12 @@ struct CachedDeliveryTests {
             let client = try await gateway.client()
             for _ in 0..<2 {
                 _ = try await client.request("/media/film.mkv", fields: Self.range(0..<10))
-                await cache.flush()
+                await cache.settle()
             }
             let reads = source.counts.value.reads
             cache.purge { _ in true }
             // Whoever purges in the gateway has the object looked up anew; here its chunks have to be gone.
-            await cache.flush()
+            await cache.settle()
             let answer = try await client.request("/media/film.mkv", fields: Self.range(20..<30))
             #expect(answer["Cache-Status"] == "test; fwd=miss")
             #expect(answer.body == film.bytes(20..<30))
@@ -351,7 +377,7 @@ struct CachedDeliveryTests {
             for wanted in [0..<65_536, 200_000..<400_000, 1_000_000..<1_000_001] as [Range<Int64>] {
                 _ = try await client.request("/media/film.mkv", fields: Self.range(wanted))
             }
-            await cache.flush()
+            await cache.settle()
             let answer = try await client.request("/media/film.mkv")
             #expect(answer["Cache-Status"] == "test; fwd=partial")
             #expect(answer.body == film.bytes(0..<size))
@@ -363,7 +389,7 @@ struct CachedDeliveryTests {
         try await withCache { gateway, source, cache in
             let client = try await gateway.client()
             _ = try await client.request("/media/film.mkv", fields: Self.range(0..<65_536))
-            await cache.flush()
+            await cache.settle()
             try source.update("film.mkv") { $0.generation = 1 }
             let cut = try await gateway.client()
             try await cut.send("GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
@@ -381,7 +407,7 @@ struct CachedDeliveryTests {
         try await withCache { gateway, _, cache in
             let warm = try await gateway.client()
             _ = try await warm.request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             let client = try await gateway.client()
             try await client.setReading(false)
             try await client.send("GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
@@ -396,7 +422,7 @@ struct CachedDeliveryTests {
         try await withCache { gateway, _, cache in
             let client = try await gateway.client()
             _ = try await client.request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             try await client.setReading(false)
             // Some of the answers find a socket that takes less than their head.
             let ranges = (0..<2500).map { Int64($0) * 1000..<Int64($0) * 1000 + 4000 }
@@ -426,7 +452,7 @@ struct CachedDeliveryTests {
             #expect(gateway.registry.page().contains(none))
             #expect(cache.counters.hits.value == 0)
 
-            await cache.flush()
+            await cache.settle()
             _ = try await client.request("/media/long")
             while gateway.registry.page().contains(none), !Task.isCancelled { await Task.yield() }
         }
@@ -438,7 +464,7 @@ struct CachedDeliveryTests {
         try await withCache(size: 8 << 20) { gateway, source, cache in
             let warm = try await gateway.client()
             _ = try await warm.request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             let client = try await gateway.client()
             try await client.setReading(false)
             // More than the sockets between the two hold.
@@ -448,7 +474,7 @@ struct CachedDeliveryTests {
                 try source.put("other\(number)", size: 5_000_000) { $0.validity = .immutable }
                 let other = try await warm.request("/media/other\(number)")
                 #expect(other.body == PatternBytes("other\(number)").bytes(0..<5_000_000))
-                await cache.flush()
+                await cache.settle()
             }
             #expect(cache.counters.evictedForSpace.value > 46)
             try await client.setReading(true)
@@ -463,7 +489,7 @@ struct CachedDeliveryTests {
             try source.update("film.mkv") { $0.validity = .recheck(after: .zero) }
             let client = try await gateway.client()
             _ = try await client.request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             try source.update("film.mkv") { $0.generation = 1 }
             let answer = try await client.request("/media/film.mkv")
             #expect(answer.body == PatternBytes("film.mkv", generation: 1).bytes(0..<size))
@@ -507,7 +533,7 @@ struct CachedDeliveryTests {
                 #expect(answer["Cache-Status"] == "test; fwd=bypass")
                 #expect(answer.body == PatternBytes(name).bytes(0..<500_000))
             }
-            await cache.flush()
+            await cache.settle()
             #expect(cache.counters.inserted.value == 0)
         }
     }
@@ -519,7 +545,7 @@ struct CachedDeliveryTests {
             for name in names { try source.put(name, size: 2_000_000) { $0.validity = .immutable } }
             let warm = try await gateway.client()
             for name in names { _ = try await warm.request("/media/\(name)") }
-            await cache.flush()
+            await cache.settle()
             try await withThrowingTaskGroup(of: Void.self) { clients in
                 for worker in 0..<8 {
                     clients.addTask {
@@ -552,7 +578,7 @@ struct CachedDeliveryTests {
             try source.update("film.mkv") { $0.isLoaded = true }
             let client = try await gateway.client()
             _ = try await client.request("/media/film.mkv")
-            await cache.flush()
+            await cache.settle()
             try await source.untilIdle()
             try await client.setReading(false)
             for _ in 0..<8 { try await client.send("GET /media/film.mkv HTTP/1.1\r\nHost: gateway.test\r\n\r\n") }

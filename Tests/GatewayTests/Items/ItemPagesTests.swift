@@ -155,7 +155,7 @@ import Testing
                 // By its number it is the same object of the cache.
                 let whole = try await client.request("/torrent/\(items.a)/~0")
                 #expect(whole.body.count == 200_000)
-                await cache.store.flush()
+                await cache.store.settle()
                 let files = try #require(
                     try Self.json(try await client.request("/torrent/\(items.a)/"))["files"] as? [[String: Any]]
                 )
