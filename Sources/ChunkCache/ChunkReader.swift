@@ -32,11 +32,14 @@ package final class ChunkReader: Sendable {
     private let executor: (any TaskExecutor)?
     private let end: Int64
     private let readAhead: Int64
+    private let isPatient: Bool
     private let state = Mutex(State())
 
     /// - Parameters:
     ///   - end: where the reader's range ends. Nothing is fetched beyond the chunk that holds the byte before it.
     ///   - readAhead: how many bytes ahead of a reader that takes chunk after chunk are fetched at most.
+    ///   - isPatient: whether the reader waits for what is to be written, so that what it reads is not too much to be
+    ///     stored.
     ///   - executor: where the fetching runs.
     ///   - isFinal: whether it is of no use to try again after this error of the source.
     ///   - source: reads the object, for this reader and for those that wait for the same chunks.
@@ -45,12 +48,14 @@ package final class ChunkReader: Sendable {
         _ object: CachedObject,
         upTo end: Int64,
         readAhead: Int64 = 8 << 20,
+        isPatient: Bool = false,
         executor: (any TaskExecutor)?,
         isFinal: @escaping @Sendable (any Error) -> Bool,
         source: @escaping ByteSource
     ) {
         self.store = store
         self.readAhead = readAhead
+        self.isPatient = isPatient
         self.object = object
         self.source = source
         self.isFinal = isFinal
@@ -74,6 +79,8 @@ package final class ChunkReader: Sendable {
         let partEnd = min(range.upperBound, end)
         let (offset, limit) = (Int(position - range.lowerBound), Int(partEnd - position))
         var isNew = arrive(at: id.index)
+        var pauses = 0
+        if isNew, isPatient { await store.awaitWrites() }
         while true {
             try Task.checkCancellation()
             switch store.table.state(of: id) {
@@ -99,6 +106,11 @@ package final class ChunkReader: Sendable {
                     }
                 } else if !store.table.contains(id) {
                     leaveRun()
+                    if isPatient, pauses < Self.mostPauses, store.isOpen {
+                        pauses += 1
+                        await store.flush()
+                        continue
+                    }
                     store.noteBypass(of: object)
                     return .bypass(upTo: partEnd)
                 }
@@ -194,6 +206,8 @@ package final class ChunkReader: Sendable {
     }
 
     private static let lookAhead: UInt64 = 64
+    /// How often a patient reader waits for memory at a chunk: others may take what becomes free.
+    private static let mostPauses = 8
 
     /// - Returns: `nil` if the fill was given up, since nobody waited for it at some moment.
     private func bytes(of fill: Fill, at offset: Int, limit: Int) async throws -> ByteBuffer? {

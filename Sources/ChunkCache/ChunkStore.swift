@@ -63,6 +63,11 @@ package final class ChunkStore: Sendable {
             counters: counters
         )
         writer = try StoreWriter(settings, table: table, directory: directory, counters: counters, logger: logger)
+        guard settings.fillBytes < 4 * settings.chunkSize else { return }
+        logger.warning(
+            "there is little memory for chunks of this size: much of what is read will not be stored, or nothing",
+            metadata: ["chunk_size": "\(settings.chunkSize)", "fill_limit_bytes": "\(settings.fillBytes)"]
+        )
     }
 
     /// Whether there is a database to read from and to write to.
@@ -86,6 +91,12 @@ package final class ChunkStore: Sendable {
         goOnScrubbing(now: now)
         if !isMemoryShort { copies.removeAll() }
         for fill in table.fills where !fill.isComplete { fill.run.endIfForsaken(now: now) }
+    }
+
+    /// Waits, but not for ever, as long as more is to be written than half of what may be.
+    func awaitWrites() async {
+        let half = min(settings.queueBytes, settings.fillBytes) / 2
+        for _ in 0..<8 where isOpen && counters.queuedBytes.value > half { await flush() }
     }
 
     /// Returns when everything that was complete before the call has been written or given up.

@@ -27,9 +27,9 @@ package struct ChunkStoreSettings: Sendable {
     /// Whether what is there may go at the opening: a database that cannot be used, or is of another format, for a new
     /// one, without which there is no cache; and what is beyond a limit that is lower now.
     package var mayReplace = true
-    /// What chunks on their way into the cache may take of the memory, in bytes. Two chunks at least, if nothing else is
-    /// said: without room for one, nothing would be stored.
-    package var fillBytes: Int
+    /// What chunks on their way into the cache may take of the memory, in bytes. Chunks that are larger are not stored:
+    /// what it takes to write one is as much again.
+    package var fillBytes = MemoryLimit.part(oneOf: 8, atMost: 256 << 20)
     /// What of that may wait to be written; chunks that come beyond it are not stored.
     package var queueBytes = 64 << 20
     /// What objects with attributes may take of the memory, in bytes. Beyond it some of them leave.
@@ -49,7 +49,6 @@ package struct ChunkStoreSettings: Sendable {
         self.size = size
         self.pinBytes = size / 4
         self.chunkSize = chunkSize
-        self.fillBytes = max(MemoryLimit.part(oneOf: 8, atMost: 256 << 20), 2 * chunkSize)
         self.policy = policy
         self.admitsOnSecondHit = admitsOnSecondHit
         self.maxAge = maxAge

@@ -265,7 +265,8 @@ extension StoreWriter {
         for (id, length) in lengths {
             guard let object = state.objects[id.object] else { continue }
             count(-1, of: object, length: length)
-            counter.add(1)
+            // What was to leave anyway did not leave for this.
+            (state.unfinished[id.object] ?? counter).add(1)
         }
         // The objects stay known: chunks of them may be on their way.
         for object in emptied {

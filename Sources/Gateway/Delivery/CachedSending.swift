@@ -26,6 +26,7 @@ struct CachedSending {
             object,
             upTo: range.upperBound,
             readAhead: readAhead,
+            isPatient: exchange.request.head.isBackground,
             executor: exchange.executor,
             isFinal: { ($0 as? SourceError)?.isFinal ?? ($0 is OriginBody.Refusal) },
             source: inTurns(on: exchange.loop)

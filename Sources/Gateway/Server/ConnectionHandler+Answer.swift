@@ -219,8 +219,7 @@ extension ConnectionHandler {
             transfer.task?.cancel()
             if let now = context?.eventLoop.now { transfer.noteWait(until: now, for: transfer.origin) }
             if transfer.endsWithConnection { resetOnClose() }
-            let unsent = unsentBytes()
-            transfer.bodyBytes = max(transfer.bodyBytes - unsent, 0)
+            transfer.takeBack(unsentBytes())
             report(transfer, outcome: outcome)
             taken?.fail(CancellationError())
             body?.waiting?.fail(CancellationError())

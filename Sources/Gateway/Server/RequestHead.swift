@@ -101,6 +101,12 @@ package struct RequestHead: Sendable {
         fields[.transferEncoding] != nil || fields[.contentLength].map { $0 != "0" } == true
     }
 
+    /// Whether it asks for something in the background, which may take its time: of the lowest urgency (RFC 9218 §4.1).
+    var isBackground: Bool {
+        let urgency = fields[.priority]?.split(separator: ",").last { $0.trimmingBlanks.hasPrefix("u=") }
+        return urgency?.split(separator: ";").first?.trimmingBlanks == "u=7"
+    }
+
     /// Every field, in its order.
     var headerFields: HeaderFields {
         guard let fieldLines else { return HeaderFields(allFields) }
@@ -152,6 +158,7 @@ package enum KnownField: String, Sendable, CaseIterable {
     case ifRange = "if-range"
     case ifUnmodifiedSince = "if-unmodified-since"
     case origin
+    case priority
     case range
     case secFetchSite = "sec-fetch-site"
     case traceparent

@@ -93,6 +93,16 @@ final class Transfer {
         phase = .waitingForClient(since: now, unsent: 0)
     }
 
+    /// Of the body's last bytes so many did not go out.
+    func takeBack(_ count: Int64) {
+        bodyBytes = max(bodyBytes - count, 0)
+        switch origin {
+        case .gateway: break
+        case .source: sourceBytes = max(sourceBytes - count, 0)
+        case .cache: cacheBytes = max(cacheBytes - count, 0)
+        }
+    }
+
     /// Whether the answer has a head, sent or not.
     var isStarted: Bool { isHeadWritten || pendingHead != nil || headBytes != nil }
 

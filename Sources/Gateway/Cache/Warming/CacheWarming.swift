@@ -2,7 +2,8 @@ package import Config
 import FoundationEssentials
 import NIOPosix
 
-/// Brings objects into the cache of a running gateway: reads each of them from the data listener, one after the other.
+/// Brings objects into the cache of a running gateway: reads each of them from the data listener, one after the other, in
+/// the background, so that it does not come faster than it can be written.
 ///
 /// What is kept, for how long, and what the source is asked is then what a player's request would bring about, and there is no
 /// second way in.
@@ -133,7 +134,7 @@ package struct CacheWarming: Sendable {
         let (address, path) = (address, target.path)
         let socket = try await NIOThreadPool.singleton.runIfActive { () throws -> ClientSocket? in
             guard let socket = try ClientSocket.connect(to: address, patience: 1) else { return nil }
-            let lines = ["GET \(path) HTTP/1.0", "Host: \(address.hostField)", "Accept: */*"]
+            let lines = ["GET \(path) HTTP/1.0", "Host: \(address.hostField)", "Accept: */*", "Priority: u=7"]
             try socket.send(Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8))
             return socket
         }
