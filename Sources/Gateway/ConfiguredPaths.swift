@@ -51,6 +51,8 @@ struct ConfiguredPaths {
             ? ("min_free_disk", "\(cache.minFreeDisk) free of", "the cache cannot keep anything: leave less free")
             : ("size", "\(cache.size) and cache.min_free_disk of", "the cache stays smaller: chunks leave before that")
         guard size > whole - min(free, whole), let origin = diagnostics.origin(of: ["cache", key]) else { return }
+        // Nobody has chosen the defaults.
+        if case .builtIn = origin { return }
         diagnostics.report(
             "cache.\(key)",
             at: origin,
