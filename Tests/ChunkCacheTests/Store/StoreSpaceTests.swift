@@ -248,6 +248,7 @@ struct StoreSpaceTests {
             }
         }
     }
+
     @Test("a patient reader waits for what is to be written, so that all it reads is stored", arguments: [1, 2, 40])
     func patient(fills: Int) async throws {
         try await TestCache.with { cache in
