@@ -249,23 +249,6 @@ struct StoreSpaceTests {
         }
     }
 
-    @Test("a patient reader waits for what is to be written, so that all it reads is stored", arguments: [1, 2, 40])
-    func patient(fills: Int) async throws {
-        try await TestCache.with { cache in
-            func set(_ settings: inout ChunkStoreSettings) {
-                (settings.queueBytes, settings.fillBytes) = (6 * Int(chunk), fills * Int(chunk))
-            }
-            try await cache.open(set) { store in
-                let object = store.object(.test(size: 40 * chunk))
-                let tally = try await TestOrigin().read(0..<object.size, of: object, in: store, isPatient: true)
-                #expect(tally.bypassed == 0)
-                await store.settle()
-                #expect(store.counters.queueFull.value == 0)
-                #expect(store.runs(of: object) == [0..<40])
-            }
-        }
-    }
-
     @Test("however short a chunk is, it counts for a page while it waits to be written", arguments: [4095, 4096])
     func shortChunks(queueBytes: Int) async throws {
         try await TestCache.with { cache in

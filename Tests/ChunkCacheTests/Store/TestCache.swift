@@ -125,15 +125,12 @@ extension TestOrigin {
         _ object: CachedObject,
         upTo end: Int64? = nil,
         in store: ChunkStore,
-        isFinal: Bool = false,
-        isPatient: Bool = false
+        isFinal: Bool = false
     ) -> ChunkReader {
         ChunkReader(
             store,
             object,
             upTo: end ?? object.size,
-            readAhead: isPatient ? object.chunkSize : 8 << 20,
-            isPatient: isPatient,
             executor: nil,
             isFinal: { _ in isFinal },
             source: source
@@ -146,10 +143,9 @@ extension TestOrigin {
         _ range: Range<Int64>,
         of object: CachedObject,
         in store: ChunkStore,
-        isFinal: Bool = false,
-        isPatient: Bool = false
+        isFinal: Bool = false
     ) async throws -> ReadTally {
-        let reader = reader(object, upTo: range.upperBound, in: store, isFinal: isFinal, isPatient: isPatient)
+        let reader = reader(object, upTo: range.upperBound, in: store, isFinal: isFinal)
         var (tally, position) = (ReadTally(), range.lowerBound)
         while position < range.upperBound {
             switch try await reader.next(at: position) {
